@@ -1,0 +1,210 @@
+/**
+ * The resolved site of one stage: everything the phases need, typed, templated, validated, allocated.
+ * Made by `loadSite` (load.ts); phases only read it.
+ */
+import type { AnsibleInventory } from './ansible-inventory.ts'
+
+export const stageNames = ['private', 'staging', 'production'] as const
+export type StageName = (typeof stageNames)[number]
+
+export interface Site {
+  readonly name: string
+  readonly stage: StageName
+  /** As written in the inventory; `effectiveProvider` is what carries it out (vagrant falls back to nspawn). */
+  readonly provider: string
+  readonly effectiveProvider: string
+  /** The site folder, absolute. */
+  readonly root: string
+  /** `.hive/STAGE` unless set otherwise, absolute. */
+  readonly contextDir: string
+  readonly cidr: string
+  readonly internalCidr: string | undefined
+  readonly internalCidrV6: string | undefined
+  /** The stage's attributes of the hive definition, as written (templates not resolved). */
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly hosts: readonly Host[]
+  readonly networks: readonly Network[]
+  readonly volumes: readonly Volume[]
+  readonly images: readonly Image[]
+  readonly services: readonly Service[]
+  readonly registry: { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+  readonly externalRegistries: readonly { readonly server: string; readonly user: string; readonly password: string }[]
+  /** Docker-internal address plan when `internal_cidr` is set (A.5 of the reference), else what docker does by default. */
+  readonly dockerNetworks: {
+    readonly bridgeAddress: string | undefined // --bip, CIDR
+    readonly gwbridge: { readonly subnet: string; readonly subnetV6: string | undefined } | undefined
+    readonly ingress: { readonly subnet: string; readonly gateway: string } | undefined
+  }
+  /** Group name → host and pseudo-host names, all stages, as hive-builder's plugins make them. */
+  readonly groups: ReadonlyMap<string, readonly string[]>
+  /** A variable in the context of a host, pseudo-host or the mother; undefined where it is not defined or is `omit`. */
+  variable(inventoryName: string, variable: string): unknown
+  /** Everything Ansible needs to run the site's roles: groups, host variables resolved where they can be, templates else. */
+  ansibleInventory(): AnsibleInventory
+  /** Things worth telling (a provider fallback, an ignored key), not errors. */
+  readonly notices: readonly string[]
+}
+
+export interface Host {
+  /** Inventory name: s-hive0.pdns */
+  readonly name: string
+  /** First label: the OS host name and the swarm node's name. */
+  readonly shortName: string
+  readonly index: number
+  readonly address: string
+  readonly netmask: string
+  readonly prefixLength: number
+  readonly subnet: string
+  readonly zone: string | undefined
+  readonly groups: readonly string[]
+  readonly isHive: boolean
+  readonly isRepository: boolean
+  readonly isFirstHive: boolean
+  readonly settings: HostSettings
+}
+
+/** Host variables that setup-hosts uses, resolved, with the defaults of A.7.2. */
+export interface HostSettings {
+  readonly admin: string
+  readonly adminGroup: string
+  readonly adminUid: number | undefined
+  readonly adminGid: number | undefined
+  readonly rootPassword: string | undefined
+  readonly sshdPort: number
+  readonly timezone: string | undefined
+  readonly locale: string | undefined
+  readonly ntpServers: readonly string[]
+  readonly selinux: string
+  readonly swarmMode: 'manager' | 'worker'
+  readonly users: readonly {
+    readonly name: string
+    readonly uid: number | undefined
+    readonly group: string | undefined
+    readonly publicKey: string | undefined
+  }[]
+  readonly userGroups: readonly { readonly name: string; readonly gid: number | undefined }[]
+  readonly agentPort: number
+  readonly registryMirror: string | undefined
+  readonly diskSizeGb: number | undefined
+  readonly mirroredDiskSizeGb: number | undefined
+  readonly memoryMb: number | undefined
+  readonly cpus: number | undefined
+}
+
+export interface Network {
+  readonly name: string
+  readonly subnet: string | undefined
+  readonly gateway: string | undefined
+  readonly attachable: boolean
+  readonly ipamDriver: string | undefined
+  readonly ipam: readonly { readonly subnet: string | undefined; readonly gateway: string | undefined; readonly ipRange: string | undefined }[]
+  readonly ipamOptions: Readonly<Record<string, string>>
+  readonly driverOptions: Readonly<Record<string, string>>
+}
+
+export interface Volume {
+  readonly name: string
+  /** plain: docker makes it on use; driver: made with driver options on every hive; drbd, nfs: mirrored or shared. */
+  readonly kind: 'plain' | 'driver' | 'drbd' | 'nfs'
+  readonly stages: readonly StageName[]
+  readonly driver: string | undefined
+  readonly driverOptions: Readonly<Record<string, string>>
+  readonly deviceId: number | undefined
+  readonly size: string | undefined
+  readonly fstype: string | undefined
+  readonly diskless: readonly string[]
+  readonly volumeGroup: string | undefined
+}
+
+export interface Image {
+  /** The pseudo-host: image_SERVICE */
+  readonly name: string
+  readonly service: string
+  readonly stages: readonly StageName[]
+  readonly from: string
+  readonly roles: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly stopSignal: string | undefined
+  readonly user: string | undefined
+  readonly workingDir: string | undefined
+  readonly standalone: boolean
+  readonly privileged: boolean
+  readonly entrypoint: readonly string[] | undefined
+  readonly command: readonly string[] | undefined
+  readonly expose: readonly string[]
+  /** Set where nothing is built on this stage: the external reference used instead. */
+  readonly pullFrom: string | undefined
+  /** REGISTRY:PORT/image_SERVICE */
+  readonly repository: string
+}
+
+export interface Service {
+  readonly name: string
+  readonly stages: readonly StageName[]
+  /** A reference to pull (tag mapping applied), or the built image's pseudo-host. */
+  readonly image: { readonly kind: 'reference'; readonly reference: string } | { readonly kind: 'built'; readonly image: string }
+  /** Set by tag mapping for a built image: deploy exactly this reference. */
+  readonly mappedReference: string | undefined
+  readonly command: readonly string[] | undefined // docker's args
+  readonly entrypoint: readonly string[] | undefined
+  readonly environment: Readonly<Record<string, string>>
+  readonly dns: readonly string[]
+  /** Only those of the service itself; the servers of the stage are added by deploy-services. */
+  readonly hosts: Readonly<Record<string, string>>
+  readonly endpointMode: 'vip' | 'dnsrr'
+  readonly mode: 'replicated' | 'global'
+  readonly replicas: number | undefined
+  readonly constraints: readonly string[]
+  readonly preferences: readonly string[]
+  readonly ports: readonly ServicePort[]
+  readonly mounts: readonly ServiceMount[]
+  readonly networks: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  /** undefined: the site's default (syslog to the repository server). */
+  readonly logging: { readonly driver: string; readonly options: Readonly<Record<string, string>> } | undefined
+  readonly healthcheck:
+    | { readonly test: readonly string[]; readonly intervalNs: bigint; readonly timeoutNs: bigint; readonly startPeriodNs: bigint; readonly retries: number }
+    | undefined
+  readonly restart:
+    | { readonly condition: string; readonly delayNs: bigint | undefined; readonly maxAttempts: number | undefined; readonly windowNs: bigint | undefined }
+    | undefined
+  readonly stopGracePeriodNs: bigint | undefined
+  readonly user: string | undefined
+  readonly workingDir: string | undefined
+  readonly capAdd: readonly string[]
+  readonly capDrop: readonly string[]
+  readonly sysctls: Readonly<Record<string, string>>
+  readonly cpuLimit: number | undefined
+  readonly memoryLimitBytes: bigint | undefined
+  readonly standalone: boolean
+  readonly initializeRoles: readonly string[]
+  readonly backupScripts: readonly BackupScript[]
+  readonly monitorError: readonly string[]
+  readonly ignoreError: readonly string[]
+}
+
+export interface ServicePort {
+  readonly published: number
+  readonly target: number
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
+  readonly mode: 'ingress' | 'host'
+}
+
+export interface ServiceMount {
+  readonly type: 'bind' | 'volume' | 'tmpfs'
+  readonly source: string
+  readonly target: string
+  readonly readOnly: boolean
+}
+
+export interface BackupScript {
+  readonly name: string
+  readonly directory: string | undefined
+  readonly backupCommand: string | undefined
+  readonly backupFile: string | undefined
+  readonly restoreCommand: string | undefined
+  readonly restoreFile: string | undefined
+  readonly ext: string
+  readonly cleanupDaysBefore: number | undefined
+  readonly batchScripts: readonly string[]
+}
