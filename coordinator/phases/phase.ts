@@ -33,6 +33,8 @@ export interface PhaseInput<F> {
   readonly limit: Limit
   readonly facts: F
   readonly state: StageState
+  /** Roles are applied to hosts and running containers even where the same ones were applied before. */
+  readonly reapplyRoles?: boolean
 }
 
 /** Asks agents; given to `gather`. Rejects with HiveError 'unreachable' where a host does not answer. */
@@ -43,6 +45,17 @@ export interface FactSource {
   /** Resolves references at their registry, asked from one of the site's hosts; "" where it is not there. */
   resolveImage(reference: string): Promise<string>
   readonly refreshImages: boolean
+  /**
+   * Where a running task of the service has its container: of several, the one on the host that is first in the
+   * inventory, so that the answer stays the same while nothing moves. undefined while none runs (or no swarm is there yet).
+   */
+  runningTask(service: string): Promise<RunningTask | undefined>
+}
+
+export interface RunningTask {
+  /** The host's inventory name. */
+  readonly host: string
+  readonly containerId: string
 }
 
 export interface Phase<F = unknown> {
