@@ -1,0 +1,39 @@
+// Bundles hivecoord into build/dist/hivecoord/ when its sources are newer: ESM in chunks, so that a command loads only what it uses.
+import { existsSync, globSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { generate } from './generate.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const output = join(root, 'build/dist/hivecoord')
+
+const newest = (patterns) => Math.max(0, ...patterns.flatMap((p) => globSync(p, { cwd: root })).map((f) => statSync(join(root, f)).mtimeMs))
+
+/** Returns the path of the bundle's entry. About 0.5 s when something changed, else a few milliseconds. */
+export async function buildCli() {
+  generate()
+  const entry = join(output, 'main.mjs')
+  const sources = newest(['proto/**/*.ts', 'proto/hive/v1', 'coordinator/**/*.ts', 'cli/**/*.ts', 'build/gen/descriptors.binpb', 'package-lock.json'])
+  if (existsSync(entry) && statSync(entry).mtimeMs >= sources) return entry
+  mkdirSync(output, { recursive: true })
+  const { build } = await import('esbuild')
+  await build({
+    absWorkingDir: root,
+    entryPoints: { main: 'cli/main.ts' },
+    outdir: output,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    loader: { '.binpb': 'binary' },
+    external: ['*.node'],
+    banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
+    logLevel: 'warning',
+  })
+  return entry
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildCli()

@@ -1,0 +1,43 @@
+/**
+ * Runs the test suites named on the command line (unit, lab; none: both) and closes with the line `N passed, N failed`.
+ * Where this machine can't hold the lab it runs the rest and says what it left out.
+ */
+import { globSync } from 'node:fs'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { labObstacle } from './lab/obstacle.ts'
+
+const root = new URL('..', import.meta.url).pathname
+const wanted = process.argv.slice(2)
+const suites = wanted.length === 0 ? ['unit', 'lab'] : wanted
+const totals = { passed: 0, failed: 0 }
+const left: string[] = []
+
+for (const suite of suites) {
+  const obstacle = suite === 'lab' ? labObstacle() : undefined
+  if (obstacle !== undefined) {
+    left.push(`${suite}: ${obstacle}`)
+    continue
+  }
+  const files = globSync(`test/${suite}/**/*.test.ts`, { cwd: root }).sort().map((file) => root + file)
+  await runFiles(files, suite === 'unit')
+}
+
+for (const reason of left) console.log(`left out ${reason}`)
+console.log(`${totals.passed} passed, ${totals.failed} failed`)
+process.exit(totals.failed === 0 ? 0 : 1)
+
+/** Unit tests share one process; lab tests have one each and run one after the other, because they share the machine. */
+async function runFiles(files: string[], together: boolean): Promise<void> {
+  const stream = run({ files, cwd: root, concurrency: together ? true : 1, isolation: together ? 'none' : 'process', ...(together ? { timeout: 120_000 } : {}) })
+  const isLeaf = (details: { type?: string | undefined }): boolean => details.type !== 'suite'
+  stream.on('test:pass', ({ details, skip }) => {
+    if (isLeaf(details) && skip === undefined) totals.passed += 1
+  })
+  stream.on('test:fail', ({ details }) => {
+    if (isLeaf(details)) totals.failed += 1
+  })
+  const report = stream.compose(new spec())
+  report.pipe(process.stdout, { end: false })
+  await new Promise((resolve) => report.on('end', resolve))
+}
