@@ -1,0 +1,98 @@
+/** All services of one host's agent over one connection. */
+import {
+  ContainerServiceService,
+  ImageServiceService,
+  NetworkServiceService,
+  RepairServiceService,
+  ServiceServiceService,
+  SwarmServiceService,
+  VolumeServiceService,
+} from '#gen/hive/v1/docker.ts'
+import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
+import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
+import { HiveError } from '../../proto/errors.ts'
+import type { Credentials } from '../pki/stage-pki.ts'
+import { type AgentAddress, AgentChannel } from './channel.ts'
+import type { CallOptions } from './method.ts'
+
+/** Bytes; what the contract allows and what is fastest. */
+const chunkSize = 1024 * 1024
+
+export interface BlobContent {
+  readonly sha256: string
+  readonly size: number
+  readonly open: () => AsyncIterable<Uint8Array>
+}
+
+export class AgentClient {
+  readonly host: string
+  readonly channel: AgentChannel
+  readonly step
+  readonly lock
+  readonly blob
+  readonly hostService
+  readonly swarm
+  readonly network
+  readonly volume
+  readonly image
+  readonly service
+  readonly container
+  readonly repair
+
+  constructor(to: AgentAddress, credentials: Credentials) {
+    this.host = to.host
+    const channel = new AgentChannel(to, credentials)
+    this.channel = channel
+    this.step = channel.service(StepServiceService)
+    this.lock = channel.service(LockServiceService)
+    this.blob = channel.service(BlobServiceService)
+    this.hostService = channel.service(HostServiceService)
+    this.swarm = channel.service(SwarmServiceService)
+    this.network = channel.service(NetworkServiceService)
+    this.volume = channel.service(VolumeServiceService)
+    this.image = channel.service(ImageServiceService)
+    this.service = channel.service(ServiceServiceService)
+    this.container = channel.service(ContainerServiceService)
+    this.repair = channel.service(RepairServiceService)
+  }
+
+  /**
+   * Connects and asks who is there. Rejects with HiveError 'unreachable' after `deadline` milliseconds, and with 'conflict'
+   * when another host's agent answers.
+   */
+  async connect(deadline: number, signal?: AbortSignal): Promise<InfoResponse> {
+    const info = await this.hostService.info({}, { deadline, signal }).catch((error: unknown) => {
+      if (error instanceof HiveError && error.code === 'timeout')
+        throw new HiveError('unreachable', `${this.host} does not answer within ${deadline / 1000} s`, { host: this.host, cause: error })
+      throw error
+    })
+    if (info.host !== this.host)
+      throw new HiveError('conflict', `the agent at the address of ${this.host} says it is ${info.host}`, {
+        host: this.host,
+        hint: 'check the addresses in the inventory',
+      })
+    return info
+  }
+
+  /** Sends a blob in chunks of 1 MiB, no faster than the agent takes it. `sent` is told the bytes so far. */
+  uploadBlob(content: BlobContent, options: CallOptions & { readonly sent?: ((bytes: number) => void) | undefined } = {}): Promise<UploadBlobResponse> {
+    return this.blob.upload(uploadMessages(content, options.sent), options)
+  }
+
+  close(): void {
+    this.channel.close()
+  }
+}
+
+async function* uploadMessages(content: BlobContent, sent: ((bytes: number) => void) | undefined): AsyncGenerator<UploadBlobRequest> {
+  yield { part: { $case: 'header', value: { sha256: content.sha256, size: BigInt(content.size) } } }
+  let total = 0
+  for await (const piece of content.open()) {
+    for (let from = 0; from < piece.length; from += chunkSize) {
+      const part = piece.subarray(from, from + chunkSize)
+      yield { part: { $case: 'chunk', value: Buffer.from(part.buffer, part.byteOffset, part.byteLength) } }
+      total += part.length
+      sent?.(total)
+    }
+  }
+}

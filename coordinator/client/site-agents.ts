@@ -1,0 +1,96 @@
+/** The agents of a stage: connected when first asked for, one connection a host, for the life of a command. */
+import type { InfoResponse } from '#gen/hive/v1/host.ts'
+import { HiveError } from '../../proto/errors.ts'
+import type { Host } from '../inventory/site.ts'
+import type { Credentials } from '../pki/stage-pki.ts'
+import { AgentClient } from './agent-client.ts'
+import { fromCallFailure } from './errors.ts'
+
+/** Milliseconds until a host that gives no answer at all counts as unreachable. */
+export const connectDeadline = 5_000
+/** Milliseconds for which that is believed without asking again. */
+const believedGone = 15_000
+
+export interface SiteAgentsOptions {
+  readonly hosts: readonly Pick<Host, 'name' | 'address' | 'settings'>[]
+  /** Asked once, at the first connection. */
+  readonly credentials: () => Promise<Credentials>
+  /** Hosts that never got an agent are not dialled: their addresses may not be ours yet. */
+  readonly enrolled: (host: string) => boolean
+}
+
+export type Reached = { readonly client: AgentClient; readonly info: InfoResponse } | { readonly error: HiveError }
+
+export class SiteAgents {
+  readonly #options: SiteAgentsOptions
+  readonly #clients = new Map<string, Promise<AgentClient>>()
+  readonly #reached = new Map<string, Promise<Reached>>()
+  #credentials: Promise<Credentials> | undefined
+  #closed = false
+
+  constructor(options: SiteAgentsOptions) {
+    this.#options = options
+  }
+
+  enrolled(host: string): boolean {
+    return this.#options.enrolled(host)
+  }
+
+  /** The host's client, whether or not it answers. Rejects with 'not-found' for a host that the site does not have. */
+  client(host: string): Promise<AgentClient> {
+    const known = this.#clients.get(host)
+    if (known !== undefined) return known
+    const made = this.#connect(host)
+    this.#clients.set(host, made)
+    made.catch(() => this.#clients.delete(host))
+    return made
+  }
+
+  async #connect(host: string): Promise<AgentClient> {
+    const found = this.#options.hosts.find(({ name }) => name === host)
+    if (found === undefined)
+      throw new HiveError('not-found', `the site has no host ${host}`, { hint: `it has ${this.#options.hosts.map(({ name }) => name).join(', ')}` })
+    if (!this.#options.enrolled(host))
+      throw new HiveError('unreachable', `${host} has no agent yet`, { host, hint: 'build-infra makes the host and puts its agent there' })
+    this.#credentials ??= this.#options.credentials()
+    const credentials = await this.#credentials
+    if (this.#closed) throw new HiveError('cancelled', `the connection to ${host} was closed`, { host })
+    return new AgentClient({ host, address: found.address, port: found.settings.agentPort }, credentials)
+  }
+
+  /** Whether the host answers, asked once until `forget`. Never rejects but for `signal`. */
+  async reach(host: string, signal?: AbortSignal): Promise<Reached> {
+    const known = this.#reached.get(host)
+    if (known !== undefined) return known
+    const asked = (async (): Promise<Reached> => {
+      try {
+        const client = await this.client(host)
+        return { client, info: await client.connect(connectDeadline, signal) }
+      } catch (error) {
+        return { error: fromCallFailure(error, host, signal) }
+      }
+    })()
+    this.#reached.set(host, asked)
+    const answer = await asked
+    if ('error' in answer) setTimeout(() => this.#reached.get(host) === asked && this.#reached.delete(host), believedGone).unref()
+    if (signal?.aborted) throw new HiveError('cancelled', 'cancelled', { cause: signal.reason })
+    return answer
+  }
+
+  /** All named hosts at once. */
+  async reachAll(hosts: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Reached>> {
+    return new Map(await Promise.all(hosts.map(async (host) => [host, await this.reach(host, signal)] as const)))
+  }
+
+  /** A host that stopped answering is asked again next time. */
+  forget(host: string): void {
+    this.#reached.delete(host)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const client of this.#clients.values()) client.then((open) => open.close()).catch(() => undefined)
+    this.#clients.clear()
+    this.#reached.clear()
+  }
+}
