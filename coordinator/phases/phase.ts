@@ -18,6 +18,8 @@ export interface PhaseSteps {
   readonly blobs: ReadonlyMap<string, readonly Blob[]>
   /** Host-less remarks for the plan: "pdnsdb_data is a folder shared by all hosts here, not DRBD". */
   readonly notices: readonly string[]
+  /** What the inventory asks for and this version cannot build: blocked in a plan, HiveError 'unsupported' when run. */
+  readonly unsupported?: readonly string[]
 }
 
 /** What `--limit` leaves: undefined means all. */
