@@ -1,0 +1,52 @@
+/** Containers of this host: list, logs, and a command inside one. */
+import { ContainerServiceService } from '#gen/hive/v1/docker.ts'
+import type { LogLine } from '#gen/hive/v1/host.ts'
+import type { ContainerListed } from '../../adapters/docker/api-types.ts'
+import { containerLogs } from '../../adapters/docker/logs.ts'
+import { dockerGet } from '../../adapters/docker.ts'
+import type { ServerContext } from '../context.ts'
+import { type ServiceRegistration, service } from '../service.ts'
+import { exec } from './exec.ts'
+import { Outbox } from './outbox.ts'
+
+const serviceLabel = 'com.docker.swarm.service.name'
+const taskLabel = 'com.docker.swarm.task.id'
+
+export const containerService = (_context: ServerContext, healthy: (signal: AbortSignal) => Promise<boolean>): ServiceRegistration =>
+  service(
+    ContainerServiceService,
+    {
+      async list({ all, service: name }, { signal }) {
+        const query = { all: String(all), ...(name === '' ? {} : { filters: { label: [`${serviceLabel}=${name}`] } }) }
+        const containers = await dockerGet<readonly ContainerListed[]>('/containers/json', { query, signal })
+        return {
+          containers: containers.map((container) => ({
+            id: container.Id,
+            name: (container.Names[0] ?? '').replace(/^\//, ''),
+            image: container.Image,
+            state: container.State,
+            status: container.Status,
+            service: container.Labels?.[serviceLabel] ?? '',
+            taskId: container.Labels?.[taskLabel] ?? '',
+          })),
+        }
+      },
+
+      exec: (input, { signal }) => exec(input, signal),
+
+      async *logs({ container, follow, tail, since, timestamps }, { signal }) {
+        const outbox = new Outbox<LogLine>()
+        const options = { follow, tail: tail === 0 ? undefined : tail, since, timestamps: true, signal }
+        containerLogs(container, options, ({ stream, line }) => {
+          // Docker puts the time before the line; it travels apart, and in the line only when asked for.
+          const space = line.indexOf(' ')
+          outbox.put({ at: new Date(line.slice(0, space)), source: container, line: timestamps ? line : line.slice(space + 1), stderr: stream === 'stderr' })
+        }).then(
+          () => outbox.close(),
+          (error: unknown) => outbox.fail(error),
+        )
+        yield* outbox
+      },
+    },
+    healthy,
+  )

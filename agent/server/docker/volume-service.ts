@@ -1,0 +1,36 @@
+/** Docker volumes of this host. */
+import { VolumeServiceService } from '#gen/hive/v1/docker.ts'
+import { HiveError } from '../../../proto/errors.ts'
+import type { Volume } from '../../adapters/docker/api-types.ts'
+import { inspectVolume } from '../../adapters/docker/volumes.ts'
+import { dockerDelete, dockerGet } from '../../adapters/docker.ts'
+import type { ServerContext } from '../context.ts'
+import { type ServiceRegistration, service } from '../service.ts'
+
+export const volumeService = (context: ServerContext, healthy: (signal: AbortSignal) => Promise<boolean>): ServiceRegistration =>
+  service(
+    VolumeServiceService,
+    {
+      async list(_request, { signal }) {
+        const { Volumes } = await dockerGet<{ Volumes: readonly Volume[] | null }>('/volumes', { signal })
+        return {
+          volumes: (Volumes ?? []).map((volume) => ({
+            name: volume.Name,
+            driver: volume.Driver,
+            options: { ...volume.Options },
+            mountpoint: volume.Mountpoint,
+          })),
+        }
+      },
+
+      ensure: (request, { signal }) => context.operate({ spec: { kind: { $case: 'ensureVolume', value: request } } }, signal),
+
+      async remove({ name, confirm }, { signal }) {
+        if ((await inspectVolume(name, signal)) === undefined) return { changed: false, reason: 'does not exist' }
+        if (confirm !== name) throw new HiveError('blocked', `the data of ${name} on this host would be gone`, { hint: `repeat with "confirm": "${name}"` })
+        await dockerDelete(`/volumes/${encodeURIComponent(name)}`, { signal })
+        return { changed: true, reason: 'removed' }
+      },
+    },
+    healthy,
+  )
