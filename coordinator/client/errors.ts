@@ -1,56 +1,22 @@
-/** From a gRPC status to the one family of errors. */
+/** What a failed call means to the coordinator, and errors as events carry them. */
 import { type ServiceError, status } from '@grpc/grpc-js'
-import { ErrorInfo } from '#gen/hive/v1/run.ts'
-import { type ErrorCode, errorCodes, HiveError, messageOf } from '../../proto/errors.ts'
+import type { ErrorInfo } from '#gen/hive/v1/run.ts'
+import { HiveError, messageOf } from '../../proto/errors.ts'
+import { errorKey, fromServiceError, fromErrorInfo as toHiveError } from '../../proto/status.ts'
 import type { ErrorReport } from '../events.ts'
 
-/** Trailing metadata in which an agent sends its serialized ErrorInfo. */
-const detailKey = 'hive-error-bin'
-
-const plainCodes: Readonly<Partial<Record<status, ErrorCode>>> = {
-  [status.CANCELLED]: 'cancelled',
-  [status.INVALID_ARGUMENT]: 'invalid-input',
-  [status.DEADLINE_EXCEEDED]: 'timeout',
-  [status.NOT_FOUND]: 'not-found',
-  [status.ALREADY_EXISTS]: 'conflict',
-  [status.ABORTED]: 'conflict',
-  [status.PERMISSION_DENIED]: 'denied',
-  [status.UNAUTHENTICATED]: 'denied',
-  [status.FAILED_PRECONDITION]: 'blocked',
-  [status.UNIMPLEMENTED]: 'unsupported',
-  [status.UNAVAILABLE]: 'unreachable',
-}
-
-export const isErrorCode = (code: string): code is ErrorCode => (errorCodes as readonly string[]).includes(code)
-
 /** The HiveError that an agent's ErrorInfo tells; `host` where it does not say one itself. */
-export function fromErrorInfo(info: ErrorInfo, host: string): HiveError {
-  return new HiveError(isErrorCode(info.code) ? info.code : 'internal', info.message, {
-    hint: info.hint || undefined,
-    host: info.host || host,
-    stepId: info.stepId || undefined,
-    log: info.log,
-  })
-}
+export const fromErrorInfo = (info: ErrorInfo, host: string): HiveError => toHiveError(info.host === '' ? { ...info, host } : info)
 
 /** What a failed call to `host` means. `signal` is the caller's own, to tell its abort from a channel that closes. */
 export function fromCallFailure(thrown: unknown, host: string, signal?: AbortSignal): HiveError {
   if (thrown instanceof HiveError) return thrown
   if (signal?.aborted) return new HiveError('cancelled', `the call to ${host} was cancelled`, { host, cause: thrown })
-  if (!isServiceError(thrown)) return new HiveError('internal', messageOf(thrown), { host, cause: thrown })
-  const detail = thrown.metadata?.get(detailKey)[0]
-  if (Buffer.isBuffer(detail)) {
-    try {
-      return fromErrorInfo(ErrorInfo.decode(detail), host)
-    } catch {
-      // A newer agent's detail that cannot be read: the plain status says enough.
-    }
-  }
-  const code = thrown.code === status.CANCELLED ? 'unreachable' : (plainCodes[thrown.code] ?? 'internal')
-  return new HiveError(code, code === 'unreachable' ? `${host} does not answer: ${thrown.details}` : `${host}: ${thrown.details}`, { host, cause: thrown })
+  const { code, details, metadata } = thrown as Partial<ServiceError>
+  const fromTransport = metadata?.get(errorKey).length === 0 && (code === status.UNAVAILABLE || code === status.CANCELLED)
+  if (fromTransport) return new HiveError('unreachable', `${host} does not answer: ${details}`, { host, cause: thrown })
+  return fromServiceError(thrown, host)
 }
-
-const isServiceError = (thrown: unknown): thrown is ServiceError => thrown instanceof Error && 'code' in thrown && 'details' in thrown
 
 /** For events and journals: the error without its stack. */
 export function reportOf(thrown: unknown, host?: string, stepId?: string): ErrorReport {

@@ -1,0 +1,252 @@
+/** Planning and deploying phases in their order, with the site lock, the journal and the barrier between phases. */
+import { HiveError } from '../../proto/errors.ts'
+import { reportOf } from '../client/errors.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
+import type { Emit, ErrorReport, HiveEvent, PhaseName, PlannedStep } from '../events.ts'
+import type { Site } from '../inventory/site.ts'
+import type { Limit, Phase } from '../phases/phase.ts'
+import { localIdentity } from '../pki/stage-pki.ts'
+import { attachToActiveRuns } from './attach.ts'
+import { joinTokenBinder } from './bind-step.ts'
+import { createFactSource } from './fact-source.ts'
+import { newRunId, openJournal } from './journal.ts'
+import { acquireLocalLock } from './local-lock.ts'
+import { obstacles, type PlannedPhase, planOnePhase } from './phase-work.ts'
+import { newOwner } from './process-identity.ts'
+import { runSteps } from './run-steps.ts'
+import { whyNotSafe } from './safe-to-go-on.ts'
+import { SiteLock } from './site-lock.ts'
+import { overlayState, type StageState } from './stage-state.ts'
+import type { Patience } from './watch-run.ts'
+
+/** Making hosts exist and have agents: the phase that is carried out from here and not by agents. */
+export interface Infrastructure {
+  plan(signal: AbortSignal): Promise<{ readonly steps: readonly PlannedStep[]; readonly notices: readonly string[] }>
+  /** Idempotent. Answers how many things it changed. Throws HiveError. */
+  apply(emit: Emit, signal: AbortSignal): Promise<number>
+}
+
+export interface CommonInput {
+  readonly site: Site
+  readonly agents: SiteAgents
+  readonly state: StageState
+  readonly infrastructure: Infrastructure
+  /** Those asked for, in their order. build-infra is carried out by `infrastructure`. */
+  readonly phases: readonly (Phase | 'build-infra')[]
+  readonly limit: Limit
+  readonly emit: Emit
+  readonly signal: AbortSignal
+  readonly refreshImages: boolean
+  readonly reapplyRoles: boolean
+  readonly now: () => Date
+}
+
+export interface PhaseReport {
+  readonly phase: PhaseName
+  readonly steps: readonly PlannedStep[]
+  readonly unreachable: readonly string[]
+  readonly notices: readonly string[]
+  readonly errors: readonly ErrorReport[]
+  /** Why the steps are not known yet, where they are not. */
+  readonly unknown: string | undefined
+}
+
+/** What would change. Writes nothing but the caller's own events. Hosts that do not exist are not asked. */
+export async function planPhases(input: CommonInput): Promise<readonly PhaseReport[]> {
+  const { site, agents, limit, emit, signal, refreshImages, reapplyRoles } = input
+  const state = overlayState(input.state)
+  const absent = new Set(site.hosts.filter(({ name }) => !agents.enrolled(name)).map(({ name }) => name))
+  const facts = createFactSource({ site, limit, state, refreshImages, agents, signal })
+  const reports: PhaseReport[] = []
+  for (const phase of input.phases) {
+    signal.throwIfAborted()
+    const report = await (async (): Promise<PhaseReport> => {
+      if (phase === 'build-infra') {
+        const { steps, notices } = await input.infrastructure.plan(signal)
+        for (const { host, outcome } of steps) if (outcome.kind === 'change' && outcome.after === 'running' && outcome.before === 'absent') absent.add(host)
+        return { phase, steps, notices, unreachable: [], errors: [], unknown: undefined }
+      }
+      try {
+        const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent, signal })
+        const { unreachable, notices } = planned
+        return { phase: phase.name, steps: planned.planned, unreachable, notices, errors: planned.errors.map((error) => reportOf(error)), unknown: undefined }
+      } catch (error) {
+        // Facts that only hosts can tell are missing as long as these are.
+        if (signal.aborted || !dependsOnMissing(error, absent)) throw error
+        const unknown = absent.size > 0 ? 'known once the hosts exist' : 'known once the hosts answer'
+        return { phase: phase.name, steps: [], unreachable: [], notices: [], errors: [], unknown }
+      }
+    })()
+    for (const message of report.notices) emit({ code: 'notice', message })
+    if (report.unknown !== undefined) emit({ code: 'notice', message: `${report.phase}: ${report.unknown}` })
+    emit({ code: 'phase.planned', phase: report.phase, steps: report.steps, unreachable: report.unreachable, planCalls: 0 })
+    reports.push(report)
+  }
+  return reports
+}
+
+const dependsOnMissing = (error: unknown, absent: ReadonlySet<string>): boolean =>
+  (error instanceof HiveError && error.code === 'unreachable') || (absent.size > 0 && error instanceof TypeError)
+
+export interface DeployInput extends CommonInput {
+  /** For people and journals: "deploy". */
+  readonly command: string
+  /** Hosts, volumes … that may be destroyed. */
+  readonly allow: ReadonlySet<string>
+  readonly patience?: Patience
+}
+
+export interface DeployResult {
+  readonly runId: string
+  readonly ok: boolean
+  readonly changed: number
+  readonly errors: readonly ErrorReport[]
+  /** Hosts that were left out because they do not answer. */
+  readonly unreachable: readonly string[]
+}
+
+/**
+ * Carries out the phases, one after the other; a phase with errors is the last one. Rejects with HiveError 'locked' when another
+ * coordinator is at work; what fails later is in the result, as in the event `run.finished`.
+ */
+export async function deployPhases(input: DeployInput): Promise<DeployResult> {
+  const { site, command, now } = input
+  const owner = newOwner()
+  const started = now()
+  const local = acquireLocalLock(site.contextDir, owner, command, started)
+  const lock = new SiteLock({ owner, purpose: command })
+  const signal = AbortSignal.any([input.signal, lock.lost])
+  try {
+    await lock.acquire(await reachable(input, signal), signal)
+    const runId = newRunId(started)
+    const journal = openJournal(site.contextDir, runId)
+    const emit = (event: HiveEvent): void => {
+      journal.write(event, now())
+      input.emit(event)
+    }
+    try {
+      emit({ code: 'run.started', runId, command, stage: site.stage })
+      const result = await new Deploy({ ...input, emit, signal }, runId, lock).run()
+      emit({ code: 'run.finished', runId, ok: result.ok, changed: result.changed, milliseconds: now().getTime() - started.getTime(), errors: result.errors })
+      return result
+    } finally {
+      journal.close()
+    }
+  } finally {
+    await lock.release()
+    local.release()
+  }
+}
+
+/** Clients of the hosts that have an agent and answer. */
+async function reachable({ site, agents }: Pick<CommonInput, 'site' | 'agents'>, signal: AbortSignal) {
+  const enrolled = site.hosts.map(({ name }) => name).filter((name) => agents.enrolled(name))
+  const reached = await agents.reachAll(enrolled, signal)
+  return [...reached.values()].flatMap((answer) => ('client' in answer ? [answer.client] : []))
+}
+
+class Deploy {
+  readonly #input: DeployInput
+  readonly #runId: string
+  readonly #lock: SiteLock
+  readonly #errors: ErrorReport[] = []
+  readonly #unreachable = new Set<string>()
+  #changed = 0
+
+  constructor(input: DeployInput, runId: string, lock: SiteLock) {
+    this.#input = input
+    this.#runId = runId
+    this.#lock = lock
+  }
+
+  async run(): Promise<DeployResult> {
+    const { phases, emit, signal, now, agents, site } = this.#input
+    try {
+      await attachToActiveRuns(await reachable(this.#input, signal), emit, signal, this.#input.patience)
+      for (const phase of phases) {
+        const name = phase === 'build-infra' ? phase : phase.name
+        const started = now().getTime()
+        const before = this.#changed
+        emit({ code: 'phase.started', phase: name })
+        try {
+          await (phase === 'build-infra' ? this.#buildInfrastructure() : this.#runPhase(phase))
+        } finally {
+          const ok = this.#errors.length === 0 && !signal.aborted
+          emit({ code: 'phase.finished', phase: name, ok, changed: this.#changed - before, milliseconds: now().getTime() - started })
+        }
+        if (this.#errors.length > 0) break
+        signal.throwIfAborted()
+      }
+    } catch (error) {
+      this.#errors.push(reportOf(signal.aborted ? this.#whyAborted() : error))
+    }
+    for (const host of this.#unreachable) agents.forget(host)
+    const unreachable = site.hosts.map(({ name }) => name).filter((name) => this.#unreachable.has(name))
+    return { runId: this.#runId, ok: this.#errors.length === 0, changed: this.#changed, errors: this.#errors, unreachable }
+  }
+
+  #whyAborted(): HiveError {
+    const reason: unknown = this.#lock.lost.aborted ? this.#lock.lost.reason : undefined
+    return reason instanceof HiveError
+      ? reason
+      : new HiveError('cancelled', 'cancelled: agents were asked to stop what had begun', { hint: 'run it again to finish the job' })
+  }
+
+  async #buildInfrastructure(): Promise<void> {
+    const { infrastructure, emit, signal, agents, site } = this.#input
+    const { steps, notices } = await infrastructure.plan(signal)
+    for (const message of notices) emit({ code: 'notice', message })
+    emit({ code: 'phase.planned', phase: 'build-infra', steps, unreachable: [], planCalls: 0 })
+    if (steps.every(({ outcome }) => outcome.kind === 'ok')) return
+    const blockedSteps = steps.flatMap(({ outcome, host, stepId, title }) =>
+      outcome.kind === 'blocked' ? [reportOf(new HiveError('blocked', `${title}: ${outcome.reason}`, { hint: outcome.hint || undefined, host, stepId }))] : [],
+    )
+    if (blockedSteps.length > 0) {
+      this.#errors.push(...blockedSteps)
+      return
+    }
+    this.#changed += await infrastructure.apply(emit, signal)
+    for (const { name } of site.hosts) agents.forget(name)
+    await this.#lock.extend(await reachable(this.#input, signal), signal)
+  }
+
+  async #runPhase(phase: Phase): Promise<void> {
+    const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, allow, patience } = this.#input
+    const facts = createFactSource({ site, limit, state, refreshImages, agents, signal })
+    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent: new Set(), signal })
+    for (const message of planned.notices) emit({ code: 'notice', message })
+    const { unreachable, planCalls } = planned
+    emit({ code: 'phase.planned', phase: phase.name, steps: planned.planned, unreachable, planCalls })
+    if (!this.#mayBegin(planned, allow)) return
+    for (const host of unreachable) {
+      if (!this.#unreachable.has(host)) emit({ code: 'warning', message: `${host} does not answer and is left out` })
+      this.#unreachable.add(host)
+    }
+    if (planned.planned.every(({ outcome }) => outcome.kind === 'ok')) return
+    const managers = site.hosts.filter(({ isHive, settings }) => isHive && settings.swarmMode === 'manager').map(({ name }) => name)
+    const { changed, errors } = await runSteps({
+      phase: phase.name,
+      steps: planned.steps,
+      planned: planned.planned,
+      unreachable: new Set(unreachable),
+      blobs: planned.blobs,
+      agents,
+      bind: joinTokenBinder(planned.steps, managers, agents),
+      deployId: this.#runId,
+      owner: localIdentity(),
+      emit,
+      signal,
+      ...(patience === undefined ? {} : { patience }),
+    })
+    this.#changed += changed
+    this.#errors.push(...errors)
+  }
+
+  #mayBegin(planned: PlannedPhase, allow: ReadonlySet<string>): boolean {
+    const { site, limit } = this.#input
+    const inScope = site.hosts.filter(({ name }) => limit.hosts === undefined || limit.hosts.has(name))
+    const unsafe = planned.unreachable.length === 0 ? undefined : whyNotSafe(inScope, new Set(planned.unreachable))
+    this.#errors.push(...(unsafe === undefined ? [] : [reportOf(unsafe)]), ...obstacles(planned, allow))
+    return this.#errors.length === 0
+  }
+}

@@ -1,0 +1,104 @@
+/** What phases may ask of the site's agents before they make their steps. Each question is asked once a command. */
+import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
+import { HiveError } from '../../proto/errors.ts'
+import type { AgentClient } from '../client/agent-client.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
+import type { Site } from '../inventory/site.ts'
+import type { FactSource, Limit, RunningTask } from '../phases/phase.ts'
+import type { StageState } from './stage-state.ts'
+
+export interface FactSourceOptions {
+  readonly site: Site
+  readonly limit: Limit
+  readonly state: StageState
+  readonly refreshImages: boolean
+  readonly agents: Pick<SiteAgents, 'reach'>
+  readonly signal: AbortSignal
+}
+
+/** Milliseconds: registries far away are slow. */
+const resolveDeadline = 60_000
+const pinsKey = 'image-pins'
+
+export function createFactSource({ site, limit, state, refreshImages, agents, signal }: FactSourceOptions): FactSource {
+  const resolving = new Map<string, Promise<string>>()
+  let tasks: Promise<ReadonlyMap<string, RunningTask>> | undefined
+
+  const ask = async (hosts: readonly string[], what: string): Promise<AgentClient> => {
+    let failure: HiveError | undefined
+    for (const host of hosts) {
+      const reached = await agents.reach(host, signal)
+      if ('client' in reached) return reached.client
+      failure ??= reached.error
+    }
+    throw new HiveError('unreachable', `no host answers that could tell ${what}`, { host: hosts[0], cause: failure })
+  }
+  const inOrder = (first: (host: Site['hosts'][number]) => boolean): readonly string[] =>
+    [...site.hosts.filter(first), ...site.hosts.filter((host) => !first(host))].map(({ name }) => name)
+
+  const resolve = async (reference: string): Promise<string> => {
+    const pins = pinsOf(state)
+    const pinned = pins[reference]
+    if (pinned !== undefined && !refreshImages) return pinned
+    const client = await ask(
+      inOrder(({ isRepository }) => isRepository),
+      `what ${reference} is`,
+    )
+    const { digest } = await client.image.resolve({ reference, auth: authFor(site, reference) }, { deadline: resolveDeadline, signal })
+    if (digest !== '') state.set(pinsKey, { ...pinsOf(state), [reference]: digest })
+    return digest
+  }
+
+  const listTasks = async (): Promise<ReadonlyMap<string, RunningTask>> => {
+    const found = new Map<string, RunningTask>()
+    const client = await ask(
+      site.hosts.filter(({ isHive }) => isHive).map(({ name }) => name),
+      'where services run',
+    )
+    const answer = await client.service.tasks({ service: '', runningOnly: true }, { signal }).catch((error: unknown) => {
+      // A docker that is in no swarm yet, or not there yet.
+      if (error instanceof HiveError && ['blocked', 'conflict', 'not-found', 'unsupported', 'command-failed', 'internal'].includes(error.code))
+        return { tasks: [] }
+      throw error
+    })
+    for (const host of site.hosts) {
+      for (const task of answer.tasks) {
+        if ((task.node !== host.shortName && task.node !== host.name) || task.containerId === '' || task.state !== 'running' || found.has(task.service))
+          continue
+        found.set(task.service, { host: host.name, containerId: task.containerId })
+      }
+    }
+    return found
+  }
+
+  return {
+    site,
+    limit,
+    state,
+    refreshImages,
+    resolveImage(reference) {
+      const known = resolving.get(reference) ?? resolve(reference)
+      resolving.set(reference, known)
+      return known
+    },
+    async runningTask(service) {
+      tasks ??= listTasks()
+      return (await tasks).get(service)
+    },
+  }
+}
+
+function pinsOf(state: StageState): Readonly<Record<string, string>> {
+  const pins = state.get(pinsKey)
+  return typeof pins === 'object' && pins !== null ? (pins as Record<string, string>) : {}
+}
+
+/** The account for the registry that a reference names; undefined where the site has none for it. */
+export function authFor(site: Pick<Site, 'registry' | 'externalRegistries'>, reference: string): RegistryAuth | undefined {
+  const own = { ...site.registry, server: `${site.registry.host}:${site.registry.port}` }
+  for (const { server, user, password } of [own, ...site.externalRegistries]) {
+    const name = server.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+    if (reference.startsWith(`${name}/`)) return { server: name, user, password }
+  }
+  return undefined
+}
