@@ -1,0 +1,21 @@
+/** build-volumes: the docker volumes that must exist before services use them, on every hive host. */
+import { type Phase, step } from './phase.ts'
+import { planVolume } from './volume-backends.ts'
+
+export const buildVolumes: Phase = {
+  name: 'build-volumes',
+  steps({ site, limit }) {
+    const hosts = site.hosts.filter((host) => host.isHive && limit.hosts?.has(host.name) !== false)
+    const volumes = site.volumes.filter((volume) => volume.stages.includes(site.stage) && limit.volumes?.has(volume.name) !== false)
+    const plans = volumes.map((volume) => planVolume(volume, site))
+    const steps = plans
+      .filter((plan) => plan.kind === 'volume')
+      .flatMap(({ spec }) => hosts.map((host) => step('build-volumes', spec.name, host.name, `volume ${spec.name}`, 'ensureVolume', spec)))
+    return {
+      steps,
+      blobs: new Map(),
+      notices: plans.flatMap((plan) => (plan.kind === 'volume' && plan.notice !== undefined ? [plan.notice] : [])),
+      unsupported: plans.flatMap((plan) => (plan.kind === 'unsupported' ? [plan.reason] : [])),
+    }
+  },
+}

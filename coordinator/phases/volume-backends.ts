@@ -1,0 +1,39 @@
+/** What a volume of each kind is made of. A kind that cannot be built yet says so, and why. */
+import type { EnsureVolume } from '#gen/hive/v1/steps_docker.ts'
+import type { Site, Volume } from '../inventory/site.ts'
+
+/** The folder that the nspawn provider shares between the hosts of a stage. */
+export const mirroredFolder = '/var/lib/hive/mirrored'
+
+export type VolumePlan =
+  /** Docker makes it on use. */
+  | { readonly kind: 'nothing' }
+  /** One docker volume of these properties on every hive host. */
+  | { readonly kind: 'volume'; readonly spec: EnsureVolume; readonly notice?: string }
+  | { readonly kind: 'unsupported'; readonly reason: string }
+
+type Backend = (volume: Volume, site: Site) => VolumePlan
+
+const backends: { readonly [K in Volume['kind']]: Backend } = {
+  plain: () => ({ kind: 'nothing' }),
+
+  driver: (volume) => ({
+    kind: 'volume',
+    spec: { name: volume.name, driver: volume.driver ?? '', options: { ...volume.driverOptions }, directory: '' },
+  }),
+
+  drbd(volume, site) {
+    if (site.effectiveProvider !== 'nspawn')
+      return { kind: 'unsupported', reason: `volume ${volume.name}: mirrored with DRBD, which this version cannot build yet` }
+    const directory = `${mirroredFolder}/${volume.name}`
+    return {
+      kind: 'volume',
+      spec: { name: volume.name, driver: 'local', options: { type: 'none', o: 'bind', device: directory }, directory },
+      notice: `${volume.name} is a folder shared by this machine's hosts, not DRBD`,
+    }
+  },
+
+  nfs: (volume) => ({ kind: 'unsupported', reason: `volume ${volume.name}: on NFS, which this version cannot build yet` }),
+}
+
+export const planVolume: Backend = (volume, site) => backends[volume.kind](volume, site)
