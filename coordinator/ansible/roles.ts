@@ -1,0 +1,104 @@
+/** Where a site's roles are, and which other roles they bring along. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseAllDocuments } from 'yaml'
+import { HiveError } from '../../proto/errors.ts'
+import type { Site } from '../inventory/site.ts'
+import { type TreeFile, treeFiles } from './tree.ts'
+
+export interface Role {
+  readonly name: string
+  readonly builtIn: boolean
+  /** Paths relative to the role's folder. */
+  readonly files: readonly TreeFile[]
+}
+
+export interface RoleFiles {
+  readonly roles: ReadonlyMap<string, Role>
+  /** Some role includes others by a name that is only known while it runs: then all roles of the site count. */
+  readonly open: boolean
+}
+
+/** The folder of the roles that come with the coordinator. */
+export function builtInRolesFolder(): string {
+  const checkout = process.env['HIVE_CHECKOUT']
+  const candidates = [
+    ...(checkout === undefined ? [] : [join(checkout, 'coordinator/builtin-roles')]),
+    fileURLToPath(new URL('../builtin-roles', import.meta.url)),
+    fileURLToPath(new URL('./builtin-roles', import.meta.url)),
+  ]
+  const found = candidates.find(existsSync)
+  if (found === undefined) throw new HiveError('internal', 'the built-in roles are missing from this installation', { log: candidates })
+  return found
+}
+
+/** Folders in the order Ansible looks them up: the site's own win. */
+const roleFolders = (site: Pick<Site, 'root' | 'contextDir'>): readonly { readonly folder: string; readonly builtIn: boolean }[] => [
+  { folder: join(site.root, 'roles'), builtIn: false },
+  { folder: builtInRolesFolder(), builtIn: true },
+  { folder: join(site.contextDir, 'roles'), builtIn: false },
+]
+
+/** True where the site has a role of this name itself, so that it replaces a built-in one. */
+export const siteHasRole = (site: Pick<Site, 'root' | 'contextDir'>, name: string): boolean =>
+  roleFolders(site).some(({ folder, builtIn }) => !builtIn && existsSync(join(folder, name)))
+
+/** These roles and all they depend on or include. Roles of collections (a.b.c) are not looked into. Throws 'invalid-input' for one that is nowhere. */
+export async function rolesWithDependencies(site: Pick<Site, 'root' | 'contextDir'>, names: readonly string[]): Promise<RoleFiles> {
+  const roles = new Map<string, Role>()
+  let open = false
+  const waiting = names.map((name) => ({ name, wantedBy: 'the inventory' }))
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { name, wantedBy } = next
+    if (roles.has(name) || isCollectionRole(name)) continue
+    const place = roleFolders(site).find(({ folder }) => existsSync(join(folder, name)))
+    if (place === undefined)
+      throw new HiveError('invalid-input', `role ${name} (wanted by ${wantedBy}) does not exist`, { hint: `make ${join('roles', name)} in the site's folder` })
+    const files = await treeFiles(join(place.folder, name))
+    roles.set(name, { name, builtIn: place.builtIn, files })
+    const mentioned = files.flatMap(mentionedRoles)
+    if (mentioned.includes(undefined)) open = true
+    for (const other of mentioned) if (other !== undefined) waiting.push({ name: other, wantedBy: `role ${name}` })
+  }
+  return { roles: new Map([...roles].sort(([a], [b]) => (a < b ? -1 : 1))), open }
+}
+
+const isCollectionRole = (name: string): boolean => /^\w+\.\w+\.\w+$/.test(name)
+
+/** Names of the roles that a YAML file of a role names; undefined among them for one that only a template knows. */
+export function mentionedRoles(file: Pick<TreeFile, 'path' | 'content'>): readonly (string | undefined)[] {
+  const text = file.content.toString('utf8')
+  const meta = /^meta\/main\.ya?ml$/.test(file.path)
+  if (!/\.ya?ml$/.test(file.path) || !(meta || /(?:include|import)_role/.test(text))) return []
+  const names: (string | undefined)[] = []
+  const add = (name: unknown): void => {
+    if (typeof name === 'string') names.push(name.includes('{{') ? undefined : name)
+  }
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) for (const entry of node) walk(entry)
+    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+    for (const [key, value] of Object.entries(node)) {
+      if (/(?:^|\.)(?:include|import)_role$/.test(key))
+        add(typeof value === 'string' ? /\bname=(\S+)/.exec(value)?.[1] : (value as Record<string, unknown> | null)?.['name'])
+      walk(value)
+    }
+  }
+  for (const tree of parsed(text)) {
+    if (meta) {
+      const dependencies = (tree as Record<string, unknown> | null)?.['dependencies']
+      if (Array.isArray(dependencies)) for (const entry of dependencies) add(typeof entry === 'string' ? entry : (entry?.role ?? entry?.name))
+    }
+    walk(tree)
+  }
+  return names
+}
+
+/** What can be read of it; a file that is no YAML (or has Ansible's own tags) is Ansible's to complain about. */
+function parsed(text: string): readonly unknown[] {
+  try {
+    return parseAllDocuments(text, { logLevel: 'silent', strict: false, uniqueKeys: false }).map((document: { toJS(): unknown }) => document.toJS())
+  } catch {
+    return []
+  }
+}

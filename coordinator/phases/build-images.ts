@@ -1,0 +1,148 @@
+/**
+ * Every image that this stage builds is in the site's registry, under the tag derived from its content. Base images
+ * that the site ships come first; images are built on the repository server, in a container, by the site's roles.
+ */
+import { createReadStream } from 'node:fs'
+import type { Step } from '#gen/hive/v1/step.ts'
+import type { EnsureArchivedImage } from '#gen/hive/v1/steps_docker.ts'
+import { HiveError } from '../../proto/errors.ts'
+import { type Archive, type ArchivedReference, archivedImage, siteArchives } from '../ansible/archives.ts'
+import { ansibleContent } from '../ansible/content.ts'
+import { buildOrder, builtBase, contentTags } from '../ansible/content-tag.ts'
+import { ansiblePackages } from './ansible-packages.ts'
+import { type Blob, type Image, type Phase, type PhaseInput, type PhaseSteps, type Site, step, stepId } from './phase.ts'
+
+const phase = 'build-images'
+
+/** Builds at a time on one host: each is a package installation, which two cores can take twice. */
+const lanes = 2
+
+/** As long as a build may take. */
+const buildSeconds = 2400
+
+export const buildImages: Phase = {
+  name: phase,
+
+  async steps({ site, limit }: PhaseInput<unknown>): Promise<PhaseSteps> {
+    const images = wantedImages(site, limit.services)
+    const archives = await siteArchives(site)
+    const repository = site.hosts.find((host) => host.isRepository)
+    const shipped = wantedArchives(site, archives, images, limit.services)
+    if ((images.length === 0 && shipped.length === 0) || (repository !== undefined && limit.hosts !== undefined && !limit.hosts.has(repository.name)))
+      return { steps: [], blobs: new Map(), notices: [] }
+    if (repository === undefined) throw new HiveError('internal', 'the stage has no repository server')
+    const steps: Step[] = []
+    const blobs = new Map<string, Blob>()
+    for (const { archive, reference } of shipped) {
+      steps.push(archiveStep(site, repository.name, archive, reference))
+      blobs.set(archive.sha256, archiveBlob(archive))
+    }
+    if (images.length > 0) steps.push(ansiblePackages(phase, repository.name))
+    const tags = await contentTags(site)
+    for (const [index, image] of images.entries()) {
+      const { content, blob } = await ansibleContent(site, image.roles)
+      blobs.set(blob.sha256, blob)
+      const base = builtBase(site.images, image.from)
+      const archived = archivedImage(archives, image.from)
+      const needs = [
+        stepId(phase, 'ansible', repository.name),
+        ...(base === undefined ? [] : [stepId(phase, base.name, repository.name)]),
+        ...(archived === undefined ? [] : [stepId(phase, archiveStepName(archived), repository.name)]),
+      ]
+      const from = base !== undefined ? `${base.repository}:${tags.get(base.name) ?? ''}` : archived !== undefined ? contentReference(archived) : image.from
+      const value = {
+        ...definition(site, image),
+        from,
+        contentTag: tags.get(image.name) ?? '',
+        content,
+        lane: index % lanes,
+        fromAuth: externalAuth(site, from),
+      }
+      const title = `build ${image.name} from ${image.from} (${image.roles.join(', ')})`
+      steps.push(step(phase, image.name, repository.name, title, 'buildImage', value, { needs, timeoutSeconds: buildSeconds }))
+    }
+    return { steps, blobs: new Map([[repository.name, [...blobs.values()]]]), notices: [] }
+  },
+}
+
+/** With those that they are made from. */
+function wantedImages(site: Site, services: ReadonlySet<string> | undefined): readonly Image[] {
+  const ordered = buildOrder(site)
+  if (services === undefined) return ordered
+  const wanted = new Set<Image>()
+  const want = (image: Image | undefined): void => {
+    if (image === undefined || wanted.has(image)) return
+    wanted.add(image)
+    want(builtBase(ordered, image.from))
+  }
+  for (const image of ordered) if (services.has(image.service)) want(image)
+  return ordered.filter((image) => wanted.has(image))
+}
+
+interface Shipped {
+  readonly archive: Archive
+  readonly reference: ArchivedReference
+}
+
+/** Archives that an image or a service of this stage is made from; others may lie in the folder. */
+function wantedArchives(site: Site, archives: readonly Archive[], images: readonly Image[], limited: ReadonlySet<string> | undefined): readonly Shipped[] {
+  const services = site.services.filter((service) => service.stages.includes(site.stage) && (limited === undefined || limited.has(service.name)))
+  const used = [...images.map((image) => image.from), ...services.flatMap((service) => (service.image.kind === 'reference' ? [service.image.reference] : []))]
+  const wanted = new Set(used.flatMap((reference) => archivedImage(archives, reference) ?? []))
+  return archives.flatMap((archive) => archive.references.filter((reference) => wanted.has(reference)).map((reference) => ({ archive, reference })))
+}
+
+const archiveStepName = (reference: ArchivedReference): string => `base-${reference.name}`
+
+const contentReference = ({ registryReference, contentTag }: ArchivedReference): string =>
+  `${registryReference.slice(0, registryReference.lastIndexOf(':'))}:${contentTag}`
+
+const siteAuth = ({ registry }: Site) => ({ server: `${registry.host}:${registry.port}`, user: registry.user, password: registry.password })
+
+function archiveStep(site: Site, host: string, archive: Archive, reference: ArchivedReference): Step {
+  const value: EnsureArchivedImage = {
+    blobSha256: archive.sha256,
+    size: BigInt(archive.size),
+    reference: reference.registryReference,
+    contentTag: reference.contentTag,
+    rootFilesystem: archive.rootFilesystem,
+    sourceReference: reference.name,
+    auth: siteAuth(site),
+    name: archive.path.slice(archive.path.lastIndexOf('/') + 1),
+  }
+  return step(phase, archiveStepName(reference), host, `ship base image ${reference.name}`, 'ensureArchivedImage', value, { timeoutSeconds: 1200 })
+}
+
+const archiveBlob = (archive: Archive): Blob => ({
+  sha256: archive.sha256,
+  size: archive.size,
+  open: () => createReadStream(archive.path, { highWaterMark: 1 << 20 }),
+})
+
+function definition(site: Site, image: Image) {
+  return {
+    name: image.name,
+    service: image.service,
+    roles: [...image.roles],
+    environment: { ...image.environment },
+    user: image.user ?? '',
+    workingDir: image.workingDir ?? '',
+    stopSignal: image.stopSignal ?? '',
+    expose: [...image.expose],
+    privileged: image.privileged,
+    standalone: image.standalone,
+    entrypoint: [...(image.entrypoint ?? [])],
+    command: [...(image.command ?? [])],
+    hasEntrypoint: image.entrypoint !== undefined,
+    hasCommand: image.command !== undefined,
+    repository: image.repository,
+    auth: siteAuth(site),
+    extraHosts: Object.fromEntries(site.hosts.map((host) => [host.name, host.address])),
+  }
+}
+
+/** Log-in for a base image in a registry that the site names in hive_ext_repositories. */
+function externalAuth(site: Site, from: string) {
+  const external = site.externalRegistries.find(({ server }) => server !== '' && from.startsWith(`${server}/`))
+  return external === undefined ? undefined : { ...external }
+}
