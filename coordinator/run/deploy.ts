@@ -1,6 +1,6 @@
 /** Planning and deploying phases in their order, with the site lock, the journal and the barrier between phases. */
 import { HiveError } from '../../proto/errors.ts'
-import { reportOf } from '../client/errors.ts'
+import { isUnreachable, reportOf } from '../client/errors.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
 import type { Emit, ErrorReport, HiveEvent, PhaseName, PlannedStep } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
@@ -45,6 +45,8 @@ export interface PhaseReport {
   readonly phase: PhaseName
   readonly steps: readonly PlannedStep[]
   readonly unreachable: readonly string[]
+  /** How many hosts were asked. */
+  readonly planCalls: number
   readonly notices: readonly string[]
   readonly errors: readonly ErrorReport[]
   /** Why the steps are not known yet, where they are not. */
@@ -56,7 +58,7 @@ export async function planPhases(input: CommonInput): Promise<readonly PhaseRepo
   const { site, agents, limit, emit, signal, refreshImages, reapplyRoles } = input
   const state = overlayState(input.state)
   const absent = new Set(site.hosts.filter(({ name }) => !agents.enrolled(name)).map(({ name }) => name))
-  const facts = createFactSource({ site, limit, state, refreshImages, agents, signal })
+  const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent })
   const reports: PhaseReport[] = []
   for (const phase of input.phases) {
     signal.throwIfAborted()
@@ -64,29 +66,34 @@ export async function planPhases(input: CommonInput): Promise<readonly PhaseRepo
       if (phase === 'build-infra') {
         const { steps, notices } = await input.infrastructure.plan(signal)
         for (const { host, outcome } of steps) if (outcome.kind === 'change' && outcome.after === 'running' && outcome.before === 'absent') absent.add(host)
-        return { phase, steps, notices, unreachable: [], errors: [], unknown: undefined }
+        return { phase, steps, notices, unreachable: [], planCalls: 0, errors: [], unknown: undefined }
       }
       try {
         const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent, signal })
-        const { unreachable, notices } = planned
-        return { phase: phase.name, steps: planned.planned, unreachable, notices, errors: planned.errors.map((error) => reportOf(error)), unknown: undefined }
+        const { unreachable, notices, planCalls } = planned
+        return {
+          phase: phase.name,
+          steps: planned.planned,
+          unreachable,
+          planCalls,
+          notices,
+          errors: planned.errors.map((error) => reportOf(error)),
+          unknown: undefined,
+        }
       } catch (error) {
         // Facts that only hosts can tell are missing as long as these are.
-        if (signal.aborted || !dependsOnMissing(error, absent)) throw error
+        if (signal.aborted || !isUnreachable(error)) throw error
         const unknown = absent.size > 0 ? 'known once the hosts exist' : 'known once the hosts answer'
-        return { phase: phase.name, steps: [], unreachable: [], notices: [], errors: [], unknown }
+        return { phase: phase.name, steps: [], unreachable: [], planCalls: 0, notices: [], errors: [], unknown }
       }
     })()
     for (const message of report.notices) emit({ code: 'notice', message })
     if (report.unknown !== undefined) emit({ code: 'notice', message: `${report.phase}: ${report.unknown}` })
-    emit({ code: 'phase.planned', phase: report.phase, steps: report.steps, unreachable: report.unreachable, planCalls: 0 })
+    emit({ code: 'phase.planned', phase: report.phase, steps: report.steps, unreachable: report.unreachable, planCalls: report.planCalls })
     reports.push(report)
   }
   return reports
 }
-
-const dependsOnMissing = (error: unknown, absent: ReadonlySet<string>): boolean =>
-  (error instanceof HiveError && error.code === 'unreachable') || (absent.size > 0 && error instanceof TypeError)
 
 export interface DeployInput extends CommonInput {
   /** For people and journals: "deploy". */
@@ -212,7 +219,7 @@ class Deploy {
 
   async #runPhase(phase: Phase): Promise<void> {
     const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, allow, patience } = this.#input
-    const facts = createFactSource({ site, limit, state, refreshImages, agents, signal })
+    const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent: new Set() })
     const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent: new Set(), signal })
     for (const message of planned.notices) emit({ code: 'notice', message })
     const { unreachable, planCalls } = planned

@@ -14,24 +14,29 @@ export interface FactSourceOptions {
   readonly refreshImages: boolean
   readonly agents: Pick<SiteAgents, 'reach'>
   readonly signal: AbortSignal
+  /** Hosts that do not exist yet. Where those that could tell are all among them, nothing is there: no digest, no task. */
+  readonly absent: ReadonlySet<string>
 }
 
 /** Milliseconds: registries far away are slow. */
 const resolveDeadline = 60_000
 const pinsKey = 'image-pins'
 
-export function createFactSource({ site, limit, state, refreshImages, agents, signal }: FactSourceOptions): FactSource {
+export function createFactSource({ site, limit, state, refreshImages, agents, signal, absent }: FactSourceOptions): FactSource {
   const resolving = new Map<string, Promise<string>>()
   let tasks: Promise<ReadonlyMap<string, RunningTask>> | undefined
 
-  const ask = async (hosts: readonly string[], what: string): Promise<AgentClient> => {
+  /** The first of these hosts that answers; undefined where none exists yet. */
+  const ask = async (hosts: readonly string[], what: string): Promise<AgentClient | undefined> => {
     let failure: HiveError | undefined
-    for (const host of hosts) {
+    const existing = hosts.filter((host) => !absent.has(host))
+    if (existing.length === 0) return undefined
+    for (const host of existing) {
       const reached = await agents.reach(host, signal)
       if ('client' in reached) return reached.client
       failure ??= reached.error
     }
-    throw new HiveError('unreachable', `no host answers that could tell ${what}`, { host: hosts[0], cause: failure })
+    throw new HiveError('unreachable', `no host answers that could tell ${what}`, { host: existing[0], cause: failure })
   }
   const inOrder = (first: (host: Site['hosts'][number]) => boolean): readonly string[] =>
     [...site.hosts.filter(first), ...site.hosts.filter((host) => !first(host))].map(({ name }) => name)
@@ -44,6 +49,7 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
       inOrder(({ isRepository }) => isRepository),
       `what ${reference} is`,
     )
+    if (client === undefined) return ''
     const { digest } = await client.image.resolve({ reference, auth: authFor(site, reference) }, { deadline: resolveDeadline, signal })
     if (digest !== '') state.set(pinsKey, { ...pinsOf(state), [reference]: digest })
     return digest
@@ -55,6 +61,7 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
       site.hosts.filter(({ isHive }) => isHive).map(({ name }) => name),
       'where services run',
     )
+    if (client === undefined) return found
     const answer = await client.service.tasks({ service: '', runningOnly: true }, { signal }).catch((error: unknown) => {
       // A docker that is in no swarm yet, or not there yet.
       if (error instanceof HiveError && ['blocked', 'conflict', 'not-found', 'unsupported', 'command-failed', 'internal'].includes(error.code))
