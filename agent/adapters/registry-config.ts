@@ -1,0 +1,43 @@
+/** The private registry of Debian's docker-registry package: its files. Pure but for the password's hash. */
+import bcrypt from 'bcryptjs'
+import { stringify } from 'yaml'
+
+export const registryPaths = {
+  config: '/etc/docker/registry/config.yml',
+  passwords: '/etc/docker/registry/htpasswd',
+  certificate: '/etc/docker/registry/tls/cert.pem',
+  key: '/etc/docker/registry/tls/key.pem',
+  storage: '/var/lib/docker-registry',
+} as const
+
+/** bcrypt rounds as a power of two; what htpasswd tools use. */
+const cost = 10
+
+/** The registry's configuration, always in the same bytes. */
+export const renderRegistryConfig = (port: number): string =>
+  stringify({
+    version: 0.1,
+    log: { fields: { service: 'registry' } },
+    storage: {
+      filesystem: { rootdirectory: registryPaths.storage },
+      // Old images can be taken away by their digest.
+      delete: { enabled: true },
+      cache: { blobdescriptor: 'inmemory' },
+    },
+    http: {
+      addr: `:${port}`,
+      headers: { 'X-Content-Type-Options': ['nosniff'] },
+      tls: { certificate: registryPaths.certificate, key: registryPaths.key },
+    },
+    auth: { htpasswd: { realm: 'hive', path: registryPaths.passwords } },
+  })
+
+/** A htpasswd file of one user, with a new salt each time. */
+export const renderPasswords = async (user: string, password: string): Promise<string> => `${user}:${await bcrypt.hash(password, cost)}\n`
+
+/** Whether the file has exactly this user with this password. */
+export async function passwordsFit(text: string, user: string, password: string): Promise<boolean> {
+  const match = /^([^:\n]+):(\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})\n$/.exec(text)
+  if (match?.[1] !== user || match[2] === undefined) return false
+  return await bcrypt.compare(password, match[2])
+}
