@@ -39,6 +39,8 @@ export interface Site {
   readonly groups: ReadonlyMap<string, readonly string[]>
   /** A variable in the context of a host, pseudo-host or the mother; undefined where it is not defined or is `omit`. */
   variable(inventoryName: string, variable: string): unknown
+  /** Whether a text was made, in whole or in part, from a generated password or a secret file: it is not to be shown. */
+  isSecret(text: string): boolean
   /** Everything Ansible needs to run the site's roles: groups, host variables resolved where they can be, templates else. */
   ansibleInventory(): AnsibleInventory
   /** Things worth telling (a provider fallback, an ignored key), not errors. */

@@ -1,0 +1,40 @@
+import { Converter, textOf } from './convert.ts'
+import type { Findings } from './problems.ts'
+import type { HostSettings } from './site.ts'
+import { isMapping } from './stages.ts'
+import type { Variables } from './variables.ts'
+
+export const defaultAgentPort = 17443
+
+export const defaultAdmin = (provider: string): string => ({ vagrant: 'vagrant', aws: 'ec2-user', azure: 'hiveadmin' })[provider] ?? 'admin'
+
+/** What setup-hosts needs to know of a server, with hive-builder's defaults. */
+export const hostSettings = (host: string, provider: string, variables: Variables, findings: Findings): HostSettings => {
+  const read = new Converter(variables, findings, host, host, { file: 'inventory', line: 1, column: 1 })
+  const admin = read.text('hive_admin') ?? defaultAdmin(provider)
+  const named = (name: string): readonly (readonly [string, Readonly<Record<string, unknown>>])[] =>
+    Object.entries(read.mapping(name) ?? {}).map(([key, value]) => [key, isMapping(value) ? value : {}])
+  const number = (value: unknown): number | undefined => (value === undefined || value === null || !Number.isInteger(Number(value)) ? undefined : Number(value))
+  const text = (value: unknown): string | undefined => (value === undefined || value === null ? undefined : textOf(value))
+  return {
+    admin,
+    adminGroup: read.text('hive_admin_group') ?? admin,
+    adminUid: read.wholeNumber('hive_admin_uid'),
+    adminGid: read.wholeNumber('hive_admin_gid'),
+    rootPassword: read.text('hive_root_password'),
+    sshdPort: read.wholeNumber('hive_sshd_port') ?? 22,
+    timezone: read.text('hive_timezone'),
+    locale: read.text('hive_locale'),
+    ntpServers: read.texts('hive_ntp_servers') ?? [],
+    selinux: read.oneOf('hive_selinux', ['permissive', 'disabled', 'enforcing'], 'permissive'),
+    swarmMode: read.oneOf('hive_swarm_mode', ['manager', 'worker'], 'manager'),
+    users: named('hive_users').map(([name, user]) => ({ name, uid: number(user['uid']), group: text(user['group']), publicKey: text(user['id_rsa_pub']) })),
+    userGroups: named('hive_user_groups').map(([name, group]) => ({ name, gid: number(group['gid']) })),
+    agentPort: read.wholeNumber('hive_agent_port') ?? defaultAgentPort,
+    registryMirror: read.text('hive_registry_mirror'),
+    diskSizeGb: read.wholeNumber('hive_disk_size'),
+    mirroredDiskSizeGb: read.wholeNumber('hive_mirrored_disk_size'),
+    memoryMb: read.wholeNumber('hive_memory_size'),
+    cpus: read.number('hive_cpus'),
+  }
+}

@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { assemble } from './assemble.ts'
+import { passwordOf, writePasswords } from './passwords.ts'
+import { allocationsIn, readPersistents, updatePersistents, withAllocations } from './persistents.ts'
+import { Findings } from './problems.ts'
+import { loadSettings } from './settings.ts'
+import { type Site, type StageName, stageNames } from './site.ts'
+import { shownPath } from './sources.ts'
+import { isMapping } from './stages.ts'
+import { readYaml } from './yaml-source.ts'
+
+export interface LoadOptions {
+  /** The site folder. */
+  readonly root: string
+  /** Else the persisted one, else private. */
+  readonly stage?: string | undefined
+  readonly inventoryPath?: string | undefined
+  readonly contextDir?: string | undefined
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
+  /** Store password files that lookups make up. Otherwise their values hold for this process only. */
+  readonly createPasswords?: boolean | undefined
+  /** Store newly allocated device ids and ports. */
+  readonly persist?: boolean | undefined
+  /** Whether lookup('pipe') runs its command; as createPasswords unless set. */
+  readonly runCommands?: boolean | undefined
+}
+
+// Another process may allocate or make a password between reading and storing; then everything is read once more.
+const attempts = 5
+
+/**
+ * Reads, checks, renders and allocates the inventory of a site for one stage. Nothing is written before everything is
+ * right, and nothing at all without `persist` or `createPasswords`.
+ * Throws InventoryError with all mistakes at once, HiveError `locked` or `invalid-input` for what is persisted.
+ */
+export const loadSite = async (options: LoadOptions): Promise<Site> => {
+  for (let attempt = 1; ; attempt++) {
+    const loaded = loadOnce(options)
+    if (await store(loaded, options)) return loaded.site
+    if (attempt === attempts) throw new Error('other processes keep changing what this site has allocated')
+  }
+}
+
+interface Loaded {
+  readonly site: Site
+  readonly before: string
+  readonly allocations: ReturnType<typeof allocationsIn>
+  readonly newPasswords: ReadonlySet<string>
+}
+
+const loadOnce = (options: LoadOptions): Loaded => {
+  const root = resolve(options.root)
+  const findings = new Findings()
+  const env = options.env ?? process.env
+  const stage = options.stage
+  if (stage !== undefined && !stageNames.some((name) => name === stage)) {
+    findings.problem({ file: shownPath(root, root), line: 1, column: 1 }, '', `there is no stage '${stage}'`, `use one of ${stageNames.join(', ')}`)
+    findings.throwIfAny()
+  }
+  const settings = loadSettings(root, stage)
+  const persistents = readPersistents(root)
+  const remembered = allocationsIn(persistents, settings.stage)
+  const contextDir = resolve(root, options.contextDir ?? String(settings.get('context_dir')))
+  const newPasswords = new Set<string>()
+  const assembled = assemble({
+    root,
+    stage: settings.stage,
+    inventoryPath: resolve(root, options.inventoryPath ?? String(settings.get('inventory_path'))),
+    contextDir,
+    env,
+    settings,
+    remembered,
+    tagMapping: readTagMapping(root, contextDir, findings),
+    registryPassword: () => {
+      const path = join(contextDir, 'registry_password')
+      const found = passwordOf({ path, length: 15, characters: 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789' })
+      if (found.isNew) newPasswords.add(path)
+      return found.password
+    },
+    runCommands: options.runCommands ?? options.createPasswords === true,
+    newPassword: (path) => newPasswords.add(path),
+    findings,
+  })
+  return { site: assembled.site, allocations: assembled.allocations, before: JSON.stringify(remembered), newPasswords }
+}
+
+const store = async (loaded: Loaded, options: LoadOptions): Promise<boolean> => {
+  const root = loaded.site.root
+  const stage: StageName = loaded.site.stage
+  if (options.createPasswords === true && !writePasswords(loaded.newPasswords)) return false
+  if (options.persist !== true || JSON.stringify(loaded.allocations) === loaded.before) return true
+  return await updatePersistents(root, (now) =>
+    JSON.stringify(allocationsIn(now, stage)) === loaded.before
+      ? { next: withAllocations(now, stage, loaded.allocations), answer: true }
+      : { next: undefined, answer: false },
+  )
+}
+
+/** `tag-mapping.json` of the stage: the tag in the inventory → the tag to use. */
+const readTagMapping = (root: string, contextDir: string, findings: Findings): ReadonlyMap<string, string> => {
+  const path = join(contextDir, 'tag-mapping.json')
+  if (!existsSync(path)) return new Map()
+  const file = shownPath(root, path)
+  const content = readYaml(readFileSync(path, 'utf8'), file, findings)
+  if (!isMapping(content) || Object.values(content).some((value) => typeof value !== 'string')) {
+    findings.problem({ file, line: 1, column: 1 }, '', 'must be a JSON object of tags', 'write {"mariadb:10.4": "mariadb:10.4.34"}')
+    return new Map()
+  }
+  return new Map(Object.entries(content).map(([before, after]) => [before, String(after)]))
+}

@@ -1,0 +1,31 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Converter } from './convert.ts'
+import { didYouMean } from './suggest.ts'
+
+export const builtinRoles = [
+  'python-aptk',
+  'hive-syslog',
+  'hive-certificate',
+  'hive-trust-ca',
+  'hive-trust-ca-alpine',
+  'hive-trust-ca-centos',
+  'hive-trust-ca-ubuntu',
+  'addon',
+  'addon2',
+] as const
+
+/** Answers a check that reports roles which neither the site nor hive has. `namespace.collection.role` is Ansible's to find. */
+export const roleCheck = (folders: readonly string[]): ((roles: readonly string[], read: Converter, variable: string) => void) => {
+  const known = new Set<string>(builtinRoles)
+  for (const folder of folders) {
+    if (!existsSync(folder)) continue
+    for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory() || entry.isSymbolicLink()) known.add(entry.name)
+  }
+  return (roles, read, variable) => {
+    for (const role of roles) {
+      if (known.has(role) || role.split('.').length >= 3 || folders.some((folder) => role.includes('/') && existsSync(join(folder, role)))) continue
+      read.wrong(variable, `there is no role '${role}'`, `make the folder roles/${role}, or correct the name; ${didYouMean(role, known)}`)
+    }
+  }
+}

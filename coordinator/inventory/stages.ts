@@ -1,0 +1,352 @@
+import { formatNetwork4, type Network4, parseNetwork4 } from './addresses.ts'
+import type { Findings } from './problems.ts'
+import { type StageName, stageNames } from './site.ts'
+import { didYouMean } from './suggest.ts'
+import { joined, keyAt, startOf, UnsafeText, valueAt } from './yaml-source.ts'
+
+export type Mapping = Readonly<Record<string, unknown>>
+
+export const isMapping = (value: unknown): value is Mapping =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof UnsafeText)
+
+export const isTemplateText = (value: unknown): boolean => typeof value === 'string' && (value.includes('{{') || value.includes('{%'))
+
+export const providerNames = ['vagrant', 'aws', 'azure', 'gcp', 'openstack', 'prepared', 'kickstart', 'nspawn'] as const
+const clouds = ['aws', 'azure', 'gcp', 'openstack']
+
+/** `literal` values decide addresses and host counts, which happens before templates are rendered. */
+type Kind = 'literal text' | 'literal cidr' | 'literal whole number' | 'literal boolean' | 'literal list' | 'text' | 'whole number' | 'boolean' | 'list' | 'mapping' | 'any'
+
+const attributeKinds: Readonly<Record<string, Kind>> = {
+  provider: 'literal text',
+  cidr: 'literal cidr',
+  separate_repository: 'literal boolean',
+  number_of_hosts: 'literal whole number',
+  subnets: 'literal list',
+  ip_address_list: 'literal list',
+  custom_hostname: 'literal text',
+  internal_cidr: 'literal cidr',
+  internal_cidr_v6: 'literal text',
+  root_password: 'text',
+  disk_size: 'whole number',
+  repository_disk_size: 'whole number',
+  mirrored_disk_size: 'whole number',
+  kernel_version: 'text',
+  drbd_download_url: 'text',
+  kms_key_id: 'text',
+  disk_encrypted: 'boolean',
+  repository_disk_encrypted: 'boolean',
+  mirrored_disk_encrypted: 'boolean',
+  instance_type: 'text',
+  repository_instance_type: 'text',
+  region: 'literal text',
+  az_suffix_list: 'literal list',
+  image_name: 'any',
+  memory_size: 'whole number',
+  repository_memory_size: 'whole number',
+  cpus: 'whole number',
+  repository_cpus: 'whole number',
+  bridge: 'text',
+  dev: 'text',
+  prepared_resource_group: 'boolean',
+  not_support_az: 'boolean',
+  filestore_cidr: 'text',
+  kickstart_config: 'mapping',
+  shared_repository: 'mapping',
+  nameservers: 'any',
+}
+export const stageAttributes: readonly string[] = Object.keys(attributeKinds)
+
+const kickstartKeys = ['iso_src', 'iso_dest', 'target', 'networks']
+const kickstartNetworkKeys = ['interface', 'gateway', 'nameservers', 'ips', 'netmask', 'vlanid', 'bonding_interfaces', 'bonding_options']
+const sharedRepositoryKeys = [
+  'context_dir',
+  'ssh_port',
+  'dns_address',
+  'zabbix_server_port',
+  'zabbix_web_port',
+  'zabbix_agent_port',
+  'registry_port',
+  'syslog_port',
+]
+
+export interface SubnetDefinition {
+  readonly network: Network4
+  readonly name: string | undefined
+  readonly zone: string | undefined
+}
+
+/** The attributes of a stage that are read before any template, validated. */
+export interface StageDefinition {
+  readonly stage: StageName
+  readonly source: Mapping
+  readonly path: string
+  readonly provider: string
+  readonly network: Network4
+  readonly separateRepository: boolean
+  readonly numberOfHosts: number
+  readonly subnets: readonly SubnetDefinition[]
+  readonly addresses: readonly string[]
+  readonly customHostname: string
+  readonly region: string | undefined
+  readonly zoneSuffixes: readonly string[]
+  readonly internal: Network4 | undefined
+}
+
+class StageReader {
+  readonly #source: Mapping
+  readonly #path: string
+  readonly #findings: Findings
+
+  constructor(source: Mapping, path: string, findings: Findings) {
+    this.#source = source
+    this.#path = path
+    this.#findings = findings
+  }
+
+  has(key: string): boolean {
+    return this.#source[key] !== undefined && this.#source[key] !== null
+  }
+
+  wrong(key: string, message: string, instead?: string): undefined {
+    this.#findings.problem(valueAt(this.#source, key), joined(this.#path, key), message, instead)
+    return undefined
+  }
+
+  keyWrong(key: string, message: string, instead?: string): void {
+    this.#findings.problem(keyAt(this.#source, key), joined(this.#path, key), message, instead)
+  }
+
+  checkKinds(): void {
+    for (const [key, value] of Object.entries(this.#source)) {
+      const kind = attributeKinds[key]
+      if (kind === undefined) {
+        this.keyWrong(key, `unknown stage attribute '${key}'`, didYouMean(key, stageAttributes))
+        continue
+      }
+      if (value === null) continue
+      if (isTemplateText(value)) {
+        if (kind.startsWith('literal')) this.wrong(key, 'is read before templates are rendered', `write the value itself; a template is not possible in ${key}`)
+        continue
+      }
+      this.#checkKind(key, kind.replace('literal ', ''), value)
+    }
+  }
+
+  #checkKind(key: string, kind: string, value: unknown): void {
+    const fits =
+      kind === 'any' ||
+      (kind === 'boolean' && (typeof value === 'boolean' || isBooleanText(value))) ||
+      (kind === 'whole number' && wholeNumber(value) !== undefined) ||
+      (kind === 'list' && Array.isArray(value)) ||
+      (kind === 'mapping' && isMapping(value)) ||
+      ((kind === 'text' || kind === 'cidr') && (typeof value === 'string' || typeof value === 'number' || value instanceof UnsafeText))
+    if (!fits) this.wrong(key, `must be a ${kind === 'cidr' ? 'network such as 192.168.0.0/24' : kind}, but is ${describe(value)}`)
+  }
+
+  text(key: string): string | undefined {
+    const value = this.#source[key]
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+  }
+
+  flag(key: string, otherwise: boolean): boolean {
+    const value = this.#source[key]
+    return typeof value === 'boolean' ? value : isBooleanText(value) ? /^(?:yes|true|on|1)$/i.test(value) : otherwise
+  }
+
+  count(key: string): number | undefined {
+    return wholeNumber(this.#source[key])
+  }
+
+  network(key: string): Network4 | undefined {
+    const text = this.text(key)
+    if (text === undefined || isTemplateText(text)) return undefined
+    const parsed = parseNetwork4(text)
+    return parsed.ok ? parsed.value : this.wrong(key, parsed.message, parsed.instead)
+  }
+
+  list(key: string): readonly unknown[] {
+    const value = this.#source[key]
+    return Array.isArray(value) ? value : []
+  }
+}
+
+const isBooleanText = (value: unknown): value is string => typeof value === 'string' && /^(?:yes|no|true|false|on|off|0|1)$/i.test(value)
+const wholeNumber = (value: unknown): number | undefined => {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isInteger(number) && number >= 0 ? number : undefined
+}
+
+/** A value as it can be shown in a message. */
+export const describe = (value: unknown): string => {
+  if (value === null || value === undefined) return 'empty'
+  if (Array.isArray(value)) return 'a list'
+  if (isMapping(value)) return 'a mapping'
+  return typeof value === 'string' ? `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'` : String(value)
+}
+
+/** Checks one stage of the hive definition; undefined when what is wrong makes its hosts unknowable. */
+export const readStage = (stage: StageName, source: Mapping, siteName: string, findings: Findings): StageDefinition | undefined => {
+  const path = `stages.${stage}`
+  const reader = new StageReader(source, path, findings)
+  reader.checkKinds()
+  const provider = readProvider(reader, source, path, findings)
+  checkProviderRules(reader, source, provider)
+  checkNested(reader, source, path, findings)
+  if (!reader.has('cidr')) findings.problem(startOf(source), path, "the attribute 'cidr' is missing", 'add cidr: 192.168.0.0/24 (the network of all hosts)')
+  const network = reader.network('cidr')
+  const internal = reader.network('internal_cidr')
+  if (internal !== undefined && internal.prefix > 25) {
+    reader.wrong('internal_cidr', `${formatNetwork4(internal)} is too small to be split into six networks`, 'use a network of /25 or larger, as 172.31.252.0/22')
+  }
+  const customHostname = reader.text('custom_hostname') ?? 'hive'
+  if (!/^[a-z0-9][a-z0-9-]*[a-z0-9]$/.test(customHostname)) {
+    reader.wrong('custom_hostname', `'${customHostname}' is no host name`, 'use at least two lower-case letters, digits and hyphens, no hyphen at either end')
+  } else if (customHostname.length + siteName.length >= 55) {
+    reader.wrong('custom_hostname', `custom_hostname and the site's name have ${customHostname.length + siteName.length} characters together`, 'keep them below 55')
+  }
+  const separateRepository = reader.flag('separate_repository', true)
+  if (reader.has('shared_repository') && !separateRepository) {
+    reader.wrong('shared_repository', 'a shared repository needs separate_repository: True', 'remove separate_repository: False or shared_repository')
+  }
+  const addresses = readAddresses(reader, source, path, findings)
+  const subnets = readSubnets(source, path, findings)
+  const numberOfHosts = addresses.length > 0 ? addresses.length : (reader.count('number_of_hosts') ?? (separateRepository ? 4 : 3))
+  const least = separateRepository ? 2 : 1
+  if (addresses.length > 0 && reader.has('number_of_hosts') && reader.count('number_of_hosts') !== addresses.length) {
+    findings.noticeAt(valueAt(source, 'number_of_hosts'), `${path}.number_of_hosts`, `is ignored: ip_address_list names ${addresses.length} hosts`)
+  }
+  if (numberOfHosts < least) {
+    const key = addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts'
+    reader.wrong(key, `${numberOfHosts} hosts are too few`, separateRepository ? 'write at least 2 (the last is the repository server), or separate_repository: False' : 'write at least 1')
+    return undefined
+  }
+  if (network === undefined || provider === undefined) return undefined
+  return {
+    stage,
+    source,
+    path,
+    provider,
+    network,
+    separateRepository,
+    numberOfHosts,
+    subnets,
+    addresses,
+    customHostname,
+    region: reader.text('region'),
+    zoneSuffixes: reader.has('az_suffix_list') ? reader.list('az_suffix_list').map(String) : ['-a', '-b', '-c'],
+    internal,
+  }
+}
+
+const readProvider = (reader: StageReader, source: Mapping, path: string, findings: Findings): string | undefined => {
+  const provider = reader.text('provider')
+  if (provider === undefined) {
+    if (!reader.has('provider')) findings.problem(startOf(source), path, "the attribute 'provider' is missing", `add provider: one of ${providerNames.join(', ')}`)
+    return undefined
+  }
+  if (!providerNames.some((name) => name === provider)) {
+    reader.wrong('provider', `unknown provider '${provider}'`, didYouMean(provider, providerNames))
+    return undefined
+  }
+  return provider
+}
+
+const checkProviderRules = (reader: StageReader, source: Mapping, provider: string | undefined): void => {
+  if (provider === undefined) return
+  const only = (key: string, allowed: boolean, where: string): void => {
+    if (reader.has(key) && !allowed) reader.keyWrong(key, `'${key}' can't be used with provider ${provider}`, `remove it; it is for ${where}`)
+  }
+  const local = provider === 'vagrant' || provider === 'nspawn'
+  only('instance_type', !local, 'cloud providers')
+  only('region', !local, 'cloud providers')
+  only('memory_size', !clouds.includes(provider), 'vagrant, nspawn, prepared and kickstart; use instance_type here')
+  only('repository_memory_size', local, 'vagrant and nspawn')
+  only('bridge', provider === 'vagrant' || source['bridge'] === '', 'vagrant')
+  only('dev', provider === 'vagrant' || source['dev'] === '', 'vagrant')
+  only('prepared_resource_group', provider === 'azure', 'azure')
+  only('not_support_az', provider === 'azure', 'azure')
+  only('kickstart_config', provider === 'kickstart', 'kickstart')
+  if (provider === 'kickstart' && !reader.has('kickstart_config')) {
+    reader.keyWrong('provider', "provider kickstart needs 'kickstart_config'", 'add kickstart_config: {iso_src: …, iso_dest: …, networks: […]}')
+  }
+  for (const key of ['disk_encrypted', 'repository_disk_encrypted', 'mirrored_disk_encrypted']) {
+    if (reader.flag(key, false) && !reader.has('kms_key_id')) reader.wrong(key, `'${key}' needs 'kms_key_id'`, 'add kms_key_id: the ARN of the key')
+  }
+}
+
+const checkKeys = (value: unknown, allowed: readonly string[], path: string, findings: Findings): void => {
+  if (!isMapping(value)) return
+  for (const key of Object.keys(value)) {
+    if (!allowed.includes(key)) findings.problem(keyAt(value, key), joined(path, key), `unknown key '${key}'`, didYouMean(key, allowed))
+  }
+}
+
+const checkNested = (reader: StageReader, source: Mapping, path: string, findings: Findings): void => {
+  checkKeys(source['kickstart_config'], kickstartKeys, `${path}.kickstart_config`, findings)
+  const config = source['kickstart_config']
+  const networks = isMapping(config) && Array.isArray(config['networks']) ? config['networks'] : []
+  networks.forEach((network, index) => {
+    checkKeys(network, kickstartNetworkKeys, `${path}.kickstart_config.networks[${index}]`, findings)
+    if (isMapping(network) && network['interface'] === undefined) {
+      findings.problem(startOf(network), `${path}.kickstart_config.networks[${index}]`, "the key 'interface' is missing", 'add interface: the device name, as ens192')
+    }
+  })
+  const shared = source['shared_repository']
+  checkKeys(shared, sharedRepositoryKeys, `${path}.shared_repository`, findings)
+  if (isMapping(shared) && shared['context_dir'] === undefined) reader.wrong('shared_repository', "the key 'context_dir' is missing", 'add context_dir: the folder of the shared repository')
+}
+
+const readAddresses = (reader: StageReader, source: Mapping, path: string, findings: Findings): readonly string[] => {
+  const list = source['ip_address_list']
+  if (!Array.isArray(list)) return []
+  const seen = new Set<string>()
+  const addresses: string[] = []
+  list.forEach((item: unknown, index) => {
+    const text = String(item)
+    const parsed = parseNetwork4(text)
+    if (!parsed.ok || text.includes('/')) {
+      findings.problem(valueAt(list, index), `${path}.ip_address_list[${index}]`, `${describe(item)} is not an IPv4 address`, 'write it as 192.168.0.4')
+    } else if (seen.has(text)) {
+      findings.problem(valueAt(list, index), `${path}.ip_address_list[${index}]`, `the address ${text} is listed twice`, 'give every host an address of its own')
+    }
+    seen.add(text)
+    addresses.push(text)
+  })
+  if (list.length === 0) reader.wrong('ip_address_list', 'the list is empty', 'list one address a host, or remove ip_address_list')
+  return addresses
+}
+
+const readSubnets = (source: Mapping, path: string, findings: Findings): readonly SubnetDefinition[] => {
+  const list = source['subnets']
+  if (!Array.isArray(list)) return []
+  const subnets: SubnetDefinition[] = []
+  list.forEach((item: unknown, index) => {
+    const itemPath = `${path}.subnets[${index}]`
+    if (!isMapping(item)) {
+      findings.problem(valueAt(list, index), itemPath, `a subnet must be a mapping, but is ${describe(item)}`, 'write {cidr: …, name: …, available_zone: …}')
+      return
+    }
+    checkKeys(item, ['cidr', 'name', 'available_zone'], itemPath, findings)
+    const cidr = item['cidr']
+    if (typeof cidr !== 'string') {
+      findings.problem(valueAt(item, 'cidr'), itemPath, "the key 'cidr' is missing", 'add cidr: the subnet, as 192.168.0.0/26')
+      return
+    }
+    const parsed = parseNetwork4(cidr)
+    if (!parsed.ok) {
+      findings.problem(valueAt(item, 'cidr'), `${itemPath}.cidr`, parsed.message, parsed.instead)
+      return
+    }
+    const name = item['name']
+    const zone = item['available_zone']
+    subnets.push({
+      network: parsed.value,
+      name: name === undefined || name === null ? undefined : String(name),
+      zone: zone === undefined || zone === null ? undefined : String(zone),
+    })
+  })
+  return subnets
+}
+
+export const isStageName = (text: unknown): text is StageName => stageNames.some((name) => name === text)
