@@ -21,3 +21,11 @@ export function registry(): FileRegistry {
 /** Full names of all RPCs: "hive.v1.StepService/Plan". */
 export const rpcNames = (): string[] =>
   descriptorSet().file.flatMap((file) => file.service.flatMap((service) => service.method.map((method) => `${file.package}.${service.name}/${method.name}`)))
+
+/** Full name of the request message of an RPC "hive.v1.StepService/Plan"; undefined for an RPC that does not exist. */
+export function requestTypeOf(rpc: string): string | undefined {
+  const [service = '', method = ''] = rpc.split('/')
+  return registry()
+    .getService(service)
+    ?.methods.find(({ name }) => name === method)?.input.typeName
+}

@@ -21,7 +21,7 @@ function redactMessage(type: DescMessage, message: Fields): unknown {
   const secretFile = type.typeName === 'hive.v1.File' && message['secret'] === true
   const copy: Record<string, unknown> = {}
   for (const field of type.fields) {
-    const value = valueOf(field, message)
+    const value = valueIn(field, message)
     if (value === undefined) continue
     const masked = field.proto.options?.debugRedact === true || (secretFile && field.name === 'content')
     copy[field.localName] = masked ? (isEmpty(value) ? value : mask) : redactField(field, value)
@@ -30,7 +30,7 @@ function redactMessage(type: DescMessage, message: Fields): unknown {
 }
 
 /** Members of a oneof are kept as {$case, value} under the oneof's name. */
-function valueOf(field: DescField, message: Fields): unknown {
+function valueIn(field: DescField, message: Fields): unknown {
   if (field.oneof === undefined) return message[field.localName]
   const chosen = message[field.oneof.localName] as { $case: string; value: unknown } | undefined
   return chosen?.$case === field.localName ? chosen.value : undefined

@@ -1,0 +1,113 @@
+/** The running agent: its memory, its services, its listener. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Server } from '@grpc/grpc-js'
+import type { Logger } from 'pino'
+import { messageOf } from '../../proto/errors.ts'
+import { BlobStore } from '../runs/blobs.ts'
+import type { ExecutionEnvironment } from '../runs/execute.ts'
+import { KeyedLock } from '../runs/keyed-lock.ts'
+import { LeaseHolder } from '../runs/lease.ts'
+import { operate } from '../runs/operate.ts'
+import { checkStep } from '../runs/plan.ts'
+import { Runs, type RunsOptions } from '../runs/runs.ts'
+import type { Executors } from '../steps/executor.ts'
+import { implement } from './calls.ts'
+import type { AgentConfig } from './config.ts'
+import type { ServerContext } from './context.ts'
+import { MtlsServerCredentials, watchPki } from './credentials.ts'
+import { loadPki } from './pki.ts'
+import { allServices } from './register.ts'
+
+export interface Agent {
+  readonly port: number
+  /** Reads the certificate anew. */
+  reload(): Promise<void>
+  /** Cancels runs, lets calls end for a moment, closes. */
+  stop(): Promise<void>
+}
+
+const megabyte = 1024 * 1024
+
+/** Both sides ping: a peer that vanished is noticed within half a minute. */
+const serverOptions = {
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_receive_message_length': 16 * megabyte,
+  'grpc.max_send_message_length': 16 * megabyte,
+}
+/** Milliseconds that open calls get at the end. */
+const farewell = 2000
+
+export interface AgentOptions {
+  readonly config: AgentConfig
+  readonly executors: Partial<Executors>
+  readonly log: Logger
+  readonly now?: () => Date
+  /** Where it listens. Default: everywhere. */
+  readonly listen?: string
+  /** For tests: other limits than usual. */
+  readonly runs?: Partial<Pick<RunsOptions, 'grace' | 'heartbeat' | 'keep' | 'parallel'>>
+}
+
+/** Resolves when it listens. Throws HiveError before the host is enrolled, and whatever keeps it from listening. */
+export async function startAgent({ config, executors, log, now = () => new Date(), listen = '0.0.0.0', runs: limits = {} }: AgentOptions): Promise<Agent> {
+  const started = now()
+  const pki = await loadPki(config.pkiDir)
+  await mkdir(config.stateDir, { recursive: true, mode: 0o711 })
+  const blobs = new BlobStore(join(config.stateDir, 'blobs'), now)
+  const environment: ExecutionEnvironment = {
+    hostName: config.host,
+    executors,
+    keys: new KeyedLock(),
+    blobPath: (sha256) => blobs.path(sha256),
+    now,
+    ...limits,
+  }
+  const runs = await Runs.open({ ...environment, ...limits, folder: join(config.stateDir, 'runs') })
+  const context: ServerContext = {
+    config,
+    log,
+    executors: executors as Executors,
+    operate: async (step, signal) => {
+      const outcome = await operate(step, environment, signal, (line) => log.info({ step: step.title }, line))
+      return { changed: outcome.changed, reason: outcome.changed ? outcome.reason : '' }
+    },
+    check: (step, signal) => checkStep(step, environment, signal),
+  }
+  const credentials = new MtlsServerCredentials(pki)
+  const watcher = watchPki(
+    config.pkiDir,
+    (pem) => {
+      credentials.reload(pem)
+      log.info('the certificate was read anew')
+    },
+    (error) => log.warn(`the certificate was not read anew: ${messageOf(error)}`),
+  )
+  const server = new Server(serverOptions)
+  const lease = new LeaseHolder(join(config.stateDir, 'lock.json'), now)
+  for (const registration of allServices({ context, runs, environment, lease, blobs, started, reloadCertificate: watcher.reload }))
+    server.addService(registration.definition, implement(registration, log))
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${listen}:${config.port}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))
+  })
+  return {
+    port,
+    reload: watcher.reload,
+    stop: async () => {
+      watcher.close()
+      await runs.close()
+      await new Promise<void>((resolve) => {
+        const impatience = setTimeout(() => {
+          server.forceShutdown()
+          resolve()
+        }, farewell)
+        server.tryShutdown(() => {
+          clearTimeout(impatience)
+          resolve()
+        })
+      })
+    },
+  }
+}

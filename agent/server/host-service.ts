@@ -1,0 +1,67 @@
+/** One host by hand: what it is, its units, its log, its certificate. */
+import { readFile } from 'node:fs/promises'
+import { release, uptime } from 'node:os'
+import { join } from 'node:path'
+import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
+import type { AgentConfig } from './config.ts'
+import { readJournalLines } from './host/journal-lines.ts'
+import { controlUnit, listUnits } from './host/units.ts'
+import { binarySha256, version } from './identity.ts'
+import { createRequest, expiryOf, installCertificate } from './pki.ts'
+import { type ServiceRegistration, service } from './service.ts'
+
+export function hostService(config: AgentConfig, started: Date, reloadCertificate: () => Promise<void>): ServiceRegistration {
+  return service(HostServiceService, {
+    info: () => info(config, started),
+    inventory: async () => {
+      // 320 KB of code and some hundred processes: only when asked.
+      const system = await import('systeminformation')
+      return { json: JSON.stringify(await system.getStaticData()) }
+    },
+    listUnits: async ({ failedOnly }) => ({ units: await listUnits(failedOnly) }),
+    controlUnit: async ({ name, action }, { signal }) => ({ unit: await controlUnit(name, action, signal) }),
+    readLog: (request, { signal }) => readJournalLines(request, signal),
+    createCertificateRequest: async () => {
+      const [short = config.host] = config.host.split('.')
+      return { pem: await createRequest(config.pkiDir, { name: config.host, dns: [short], addresses: config.address === '' ? [] : [config.address] }, true) }
+    },
+    installCertificate: async ({ certificatePem, caPem }) => {
+      const expires = await installCertificate(config.pkiDir, certificatePem, caPem)
+      await reloadCertificate()
+      return { expires }
+    },
+  })
+}
+
+async function info(config: AgentConfig, started: Date): Promise<InfoResponse> {
+  const [os, certificate, binary] = await Promise.all([osRelease(), readFile(join(config.pkiDir, 'cert.pem'), 'utf8'), binarySha256()])
+  const id = os.get('ID') ?? ''
+  const kin = [id, ...(os.get('ID_LIKE') ?? '').split(' ')]
+  return {
+    host: config.host,
+    version,
+    binarySha256: binary,
+    started,
+    osId: id,
+    osVersion: os.get('VERSION_ID') ?? '',
+    osFamily: kin.includes('debian') ? 'debian' : kin.some((name) => ['rhel', 'fedora', 'centos'].includes(name)) ? 'el' : '',
+    kernel: release(),
+    uptimeSeconds: BigInt(Math.floor(uptime())),
+    now: new Date(),
+    certificateExpires: expiryOf(certificate),
+  }
+}
+
+/** KEY=VALUE lines, values perhaps quoted. */
+async function osRelease(): Promise<Map<string, string>> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  return new Map(
+    text
+      .split('\n')
+      .flatMap((line) =>
+        /^([A-Z_]+)=(.*)$/.exec(line) === null
+          ? []
+          : [[line.split('=', 1)[0] ?? '', line.slice(line.indexOf('=') + 1).replace(/^(["'])(.*)\1$/, '$2')] as const],
+      ),
+  )
+}

@@ -1,0 +1,35 @@
+/** The services of the agent. */
+import type { BlobStore } from '../runs/blobs.ts'
+import type { ExecutionEnvironment } from '../runs/execute.ts'
+import type { LeaseHolder } from '../runs/lease.ts'
+import type { Runs } from '../runs/runs.ts'
+import type { ServerContext } from './context.ts'
+import { dockerServices } from './docker/index.ts'
+import { healthService } from './health.ts'
+import { hostService } from './host-service.ts'
+import { reflectionServices } from './reflection.ts'
+import type { ServiceRegistration } from './service.ts'
+import { blobService, lockService, stepService } from './step-service.ts'
+
+export interface Parts {
+  readonly context: ServerContext
+  readonly runs: Runs
+  readonly environment: ExecutionEnvironment
+  readonly lease: LeaseHolder
+  readonly blobs: BlobStore
+  readonly started: Date
+  readonly reloadCertificate: () => Promise<void>
+}
+
+export function allServices(parts: Parts): ServiceRegistration[] {
+  const all: ServiceRegistration[] = [
+    stepService(parts.runs, parts.environment),
+    lockService(parts.lease),
+    blobService(parts.blobs, parts.runs),
+    hostService(parts.context.config, parts.started, parts.reloadCertificate),
+    ...dockerServices(parts.context),
+    healthService(() => all),
+    ...reflectionServices(() => all),
+  ]
+  return all
+}

@@ -1,0 +1,47 @@
+/** Every kind of step and what carries it out. */
+import { buildImage } from './build-image.ts'
+import { ensureArchivedImage } from './ensure-archived-image.ts'
+import { ensureBlock } from './ensure-block.ts'
+import { ensureFiles } from './ensure-files.ts'
+import { ensureHostname } from './ensure-hostname.ts'
+import { ensureImage } from './ensure-image.ts'
+import { ensureLocale } from './ensure-locale.ts'
+import { ensureNetwork } from './ensure-network.ts'
+import { ensureNodeLabels } from './ensure-node-labels.ts'
+import { ensurePackages } from './ensure-packages.ts'
+import { ensureRegistry } from './ensure-registry.ts'
+import { ensureSelinux } from './ensure-selinux.ts'
+import { ensureService } from './ensure-service.ts'
+import { ensureSwarmMember } from './ensure-swarm-member.ts'
+import { ensureSysctl } from './ensure-sysctl.ts'
+import { ensureTimezone } from './ensure-timezone.ts'
+import { ensureTrustAnchor } from './ensure-trust-anchor.ts'
+import { ensureUnit } from './ensure-unit.ts'
+import { ensureUsers } from './ensure-users.ts'
+import { ensureVolume } from './ensure-volume.ts'
+import type { Executors } from './executor.ts'
+import { runRoles } from './run-roles.ts'
+
+export const executors: Executors = {
+  ensureHostname,
+  ensureFiles,
+  ensureBlock,
+  ensurePackages,
+  ensureUsers,
+  ensureSysctl,
+  ensureTimezone,
+  ensureLocale,
+  ensureUnit,
+  ensureTrustAnchor,
+  ensureSelinux,
+  ensureRegistry,
+  ensureSwarmMember,
+  ensureNodeLabels,
+  ensureNetwork,
+  ensureVolume,
+  ensureImage,
+  ensureService,
+  ensureArchivedImage,
+  buildImage,
+  runRoles,
+}
