@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
 import type { Image, Site } from '../inventory/site.ts'
 import { type Archive, archivedImage, siteArchives } from './archives.ts'
+import { contextStamp, stageFiles } from './context-stamp.ts'
 import { type PortableInventory, portableInventory } from './portable-inventory.ts'
 import { type RoleFiles, rolesWithDependencies } from './roles.ts'
 import { type TreeFile, treeFiles } from './tree.ts'
@@ -87,15 +88,21 @@ export function visibleVariables(variables: Readonly<Record<string, unknown>>, t
 
 const mentions = (text: string, name: string): boolean => text.includes(name.slice(name.lastIndexOf('/') + 1))
 
-const known = new WeakMap<object, Promise<ReadonlyMap<string, string>>>()
+const known = new WeakMap<object, Map<string, Promise<ReadonlyMap<string, string>>>>()
 
-/** Image pseudo-host → content tag, for all images that this stage builds. Worked out once for a Site. */
-export function contentTags(site: Site): Promise<ReadonlyMap<string, string>> {
-  const running = known.get(site)
+/**
+ * Image pseudo-host → content tag, for all images that this stage builds. Worked out once for a Site, and again when
+ * its CA or its registry password has come to be since.
+ */
+export async function contentTags(site: Site): Promise<ReadonlyMap<string, string>> {
+  const stamp = await contextStamp(site.contextDir)
+  const ofSite = known.get(site) ?? new Map<string, Promise<ReadonlyMap<string, string>>>()
+  known.set(site, ofSite)
+  const running = ofSite.get(stamp)
   if (running !== undefined) return running
   const started = allTags(site)
-  known.set(site, started)
-  started.catch(() => known.delete(site))
+  ofSite.set(stamp, started)
+  started.catch(() => ofSite.delete(stamp))
   return started
 }
 
@@ -178,7 +185,7 @@ async function roleFilesOf(site: Site, names: readonly string[]): Promise<RoleFi
 async function common(site: Site): Promise<Pick<TagInput, 'shared' | 'contextFiles' | 'inventory'>> {
   const shared = [...(await treeFiles(join(site.root, 'lib'), 'lib')), ...(await treeFiles(join(site.root, 'plugins'), 'plugins'))]
   const contextFiles = new Map<string, Buffer>()
-  for (const name of ['ca/cacert.pem', 'registry_password']) {
+  for (const name of stageFiles) {
     const content = await readFile(join(site.contextDir, name)).catch(() => undefined)
     if (content !== undefined) contextFiles.set(name, content)
   }

@@ -13,6 +13,7 @@ import { pack } from 'tar-stream'
 import type { AnsibleContent } from '#gen/hive/v1/steps_ansible.ts'
 import type { Site } from '../inventory/site.ts'
 import type { Blob } from '../phases/phase.ts'
+import { contextStamp } from './context-stamp.ts'
 import { type PortableInventory, portableInventory } from './portable-inventory.ts'
 import { builtInRolesFolder, rolesWithDependencies } from './roles.ts'
 import { type TreeFile, treeFiles } from './tree.ts'
@@ -30,18 +31,19 @@ const largestLookedUp = 256 * 1024
 /** Never sent, whatever a role's text says. */
 const neverSent = /^(?:id_rsa.*|known_hosts.*|ssh_config|state\.json|archives\.json|netns|.*\.lock)$/
 
-const known = new WeakMap<object, Map<boolean, Promise<SiteContent>>>()
+const known = new WeakMap<object, Map<string, Promise<SiteContent>>>()
 
 /** The content for these roles. Worked out once for a Site, and once more where the CA's key has to be in it. */
 export async function ansibleContent(site: SiteForContent, roles: readonly string[]): Promise<SiteContent> {
   const withKey = await issuesCertificates(site, roles)
-  const variants = known.get(site) ?? new Map<boolean, Promise<SiteContent>>()
+  const variant = `${withKey} ${await contextStamp(site.contextDir)}`
+  const variants = known.get(site) ?? new Map<string, Promise<SiteContent>>()
   known.set(site, variants)
-  const running = variants.get(withKey)
+  const running = variants.get(variant)
   if (running !== undefined) return running
   const started = assemble(site, withKey)
-  variants.set(withKey, started)
-  started.catch(() => variants.delete(withKey))
+  variants.set(variant, started)
+  started.catch(() => variants.delete(variant))
   return started
 }
 

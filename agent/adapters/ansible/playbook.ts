@@ -60,10 +60,16 @@ export function playbook(target: string, roles: readonly string[]): string {
         pre_tasks: [
           {
             name: 'Look for Python',
-            'ansible.builtin.raw': 'command -v python3 || test -x /usr/libexec/platform-python',
+            'ansible.builtin.raw': 'command -v python3 || command -v /usr/libexec/platform-python',
             register: 'hive_python_found',
             changed_when: false,
             failed_when: false,
+          },
+          {
+            // Ansible's own search knows only the versions of Python that are older than itself.
+            name: 'Use it',
+            'ansible.builtin.set_fact': { ansible_python_interpreter: "{{ hive_python_found.stdout_lines | map('trim') | reject('equalto', '') | last }}" },
+            when: 'hive_python_found.rc == 0 and ansible_python_interpreter is not defined',
           },
           { name: 'Gather facts', 'ansible.builtin.setup': {}, when: 'hive_python_found.rc == 0' },
         ],
@@ -78,7 +84,7 @@ export function playbook(target: string, roles: readonly string[]): string {
 /** A second inventory, read after the site's own: how the target and this host are reached from here. */
 export function connections(target: AnsibleTarget, hostName: string): string {
   const local = { ansible_connection: 'local' }
-  const hosts: Record<string, Record<string, unknown>> = { [hostName]: local, localhost: local }
+  const hosts: Record<string, Record<string, unknown>> = { [hostName]: local }
   if (target.kind === 'container')
     hosts[target.name] = { ansible_connection: 'community.docker.docker', ansible_docker_host: target.containerId, ansible_host: target.containerId }
   return `${JSON.stringify({ all: { hosts } }, null, 1)}\n`
