@@ -2,18 +2,25 @@
 import { type create, type DescMethod, fromBinary, fromJson, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf'
 import { registry, rpcNames } from '../../proto/descriptors.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
-import type { AgentChannel } from './channel.ts'
+import type { AgentClient } from './agent-client.ts'
 import type { CallOptions, Method } from './method.ts'
 
 /** All RPCs that `callRpc` knows: "hive.v1.StepService/Plan". */
 export const callableRpcs = (): readonly string[] => rpcNames()
 
+export interface CallRequest extends CallOptions {
+  readonly client: Pick<AgentClient, 'channel'>
+  /** "SwarmService/ListNodes", with or without "hive.v1." before it. */
+  readonly method: string
+  /** In protobuf's JSON form; for a method that takes a stream an array of requests. */
+  readonly json: unknown
+}
+
 /**
- * Calls `Service/Method` ("SwarmService/ListNodes", with or without "hive.v1.") with a JSON request in protobuf's JSON form; yields
- * each answer. A method that takes a stream is given an array of requests. Throws HiveError 'not-found' for an unknown method and
+ * Calls any RPC; yields each answer in protobuf's JSON form. Throws HiveError 'not-found' for an unknown method and
  * 'invalid-input' for JSON that is not such a request.
  */
-export async function* callRpc(channel: AgentChannel, name: string, json: JsonValue, options: CallOptions = {}): AsyncGenerator<JsonValue> {
+export async function* callRpc({ client, method: name, json, ...options }: CallRequest): AsyncGenerator<JsonValue> {
   const found = findMethod(name)
   const method: Method<unknown, unknown> = {
     path: `/${found.parent.typeName}/${found.name}`,
@@ -23,16 +30,16 @@ export async function* callRpc(channel: AgentChannel, name: string, json: JsonVa
     responseDeserialize: (bytes) => fromBinary(found.output, bytes),
   }
   const request = method.requestStream ? (Array.isArray(json) ? json : [json]).map((one) => parse(found, one)) : parse(found, json)
-  const answer = channel.call(method, request, options)
+  const answer = client.channel.call(method, request, options)
   const printed = (message: unknown): JsonValue =>
     toJson(found.output, message as ReturnType<typeof create>, { alwaysEmitImplicit: true, registry: registry() })
   if (answer instanceof Promise) yield printed(await answer)
   else for await (const message of answer) yield printed(message)
 }
 
-function parse(method: DescMethod, json: JsonValue) {
+function parse(method: DescMethod, json: unknown) {
   try {
-    return fromJson(method.input, json, { registry: registry() })
+    return fromJson(method.input, json as JsonValue, { registry: registry() })
   } catch (cause) {
     const fields = method.input.fields.map(({ jsonName }) => jsonName).join(', ') || 'none'
     throw new HiveError('invalid-input', `not a ${method.input.name}: ${messageOf(cause)}`, { hint: `its fields: ${fields}`, cause })

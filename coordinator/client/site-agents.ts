@@ -17,6 +17,8 @@ export interface SiteAgentsOptions {
   readonly credentials: () => Promise<Credentials>
   /** Hosts that never got an agent are not dialled: their addresses may not be ours yet. */
   readonly enrolled: (host: string) => boolean
+  /** Why no host may be dialled from where this process is; undefined where it may. */
+  readonly whyNotDial?: (() => string | undefined) | undefined
 }
 
 export type Reached = { readonly client: AgentClient; readonly info: InfoResponse } | { readonly error: HiveError }
@@ -36,6 +38,11 @@ export class SiteAgents {
     return this.#options.enrolled(host)
   }
 
+  /** Why no host may be dialled from where this process is (it is not in the stage's network); undefined where it may. */
+  whyNotDial(): string | undefined {
+    return this.#options.whyNotDial?.()
+  }
+
   /** The host's client, whether or not it answers. Rejects with 'not-found' for a host that the site does not have. */
   client(host: string): Promise<AgentClient> {
     const known = this.#clients.get(host)
@@ -52,6 +59,8 @@ export class SiteAgents {
       throw new HiveError('not-found', `the site has no host ${host}`, { hint: `it has ${this.#options.hosts.map(({ name }) => name).join(', ')}` })
     if (!this.#options.enrolled(host))
       throw new HiveError('unreachable', `${host} has no agent yet`, { host, hint: 'build-infra makes the host and puts its agent there' })
+    const why = this.whyNotDial()
+    if (why !== undefined) throw new HiveError('unreachable', `${host} cannot be reached from here: ${why}`, { host })
     this.#credentials ??= this.#options.credentials()
     const credentials = await this.#credentials
     if (this.#closed) throw new HiveError('cancelled', `the connection to ${host} was closed`, { host })

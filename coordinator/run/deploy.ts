@@ -1,4 +1,5 @@
 /** Planning and deploying phases in their order, with the site lock, the journal and the barrier between phases. */
+import { Disruption } from '#gen/hive/v1/step.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { isUnreachable, reportOf } from '../client/errors.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
@@ -8,14 +9,13 @@ import type { Limit, Phase } from '../phases/phase.ts'
 import { localIdentity } from '../pki/stage-pki.ts'
 import { attachToActiveRuns } from './attach.ts'
 import { joinTokenBinder } from './bind-step.ts'
+import { exclusively, reachableClients } from './exclusive.ts'
 import { createFactSource } from './fact-source.ts'
 import { newRunId, openJournal } from './journal.ts'
-import { acquireLocalLock } from './local-lock.ts'
 import { obstacles, type PlannedPhase, planOnePhase } from './phase-work.ts'
-import { newOwner } from './process-identity.ts'
 import { runSteps } from './run-steps.ts'
 import { whyNotSafe } from './safe-to-go-on.ts'
-import { SiteLock } from './site-lock.ts'
+import type { SiteLock } from './site-lock.ts'
 import { overlayState, type StageState } from './stage-state.ts'
 import type { Patience } from './watch-run.ts'
 
@@ -70,16 +70,10 @@ export async function planPhases(input: CommonInput): Promise<readonly PhaseRepo
       }
       try {
         const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent, signal })
-        const { unreachable, notices, planCalls } = planned
-        return {
-          phase: phase.name,
-          steps: planned.planned,
-          unreachable,
-          planCalls,
-          notices,
-          errors: planned.errors.map((error) => reportOf(error)),
-          unknown: undefined,
-        }
+        const { unreachable, notices, planCalls, unsupported = [] } = planned
+        const earlier = reports.findLast(({ steps }) => steps.some(({ outcome }) => outcome.kind === 'change'))?.phase
+        const errors = [...planned.errors.map((error) => reportOf(error)), ...unsupported.map((reason) => reportOf(new HiveError('unsupported', reason)))]
+        return { phase: phase.name, steps: afterEarlier(planned.planned, earlier), unreachable, planCalls, notices, errors, unknown: undefined }
       } catch (error) {
         // Facts that only hosts can tell are missing as long as these are.
         if (signal.aborted || !isUnreachable(error)) throw error
@@ -88,11 +82,22 @@ export async function planPhases(input: CommonInput): Promise<readonly PhaseRepo
       }
     })()
     for (const message of report.notices) emit({ code: 'notice', message })
+    for (const { message } of report.errors) emit({ code: 'warning', message })
     if (report.unknown !== undefined) emit({ code: 'notice', message: `${report.phase}: ${report.unknown}` })
     emit({ code: 'phase.planned', phase: report.phase, steps: report.steps, unreachable: report.unreachable, planCalls: report.planCalls })
     reports.push(report)
   }
   return reports
+}
+
+/** What cannot be looked at before earlier phases did their part (docker is not there yet) is not blocked, only not known. */
+function afterEarlier(steps: readonly PlannedStep[], earlier: PhaseName | undefined): readonly PlannedStep[] {
+  if (earlier === undefined) return steps
+  return steps.map((step) => {
+    if (step.outcome.kind !== 'blocked') return step
+    const reason = `known once ${earlier} is done; now: ${step.outcome.reason}`
+    return { ...step, outcome: { kind: 'change', reason, before: '', after: '', disruption: Disruption.UNSPECIFIED } }
+  })
 }
 
 export interface DeployInput extends CommonInput {
@@ -110,6 +115,8 @@ export interface DeployResult {
   readonly errors: readonly ErrorReport[]
   /** Hosts that were left out because they do not answer. */
   readonly unreachable: readonly string[]
+  /** build-infra made the stage's network, and this process is not in it: the command goes on once it has entered there. */
+  readonly enterNetwork: boolean
 }
 
 /**
@@ -117,14 +124,9 @@ export interface DeployResult {
  * coordinator is at work; what fails later is in the result, as in the event `run.finished`.
  */
 export async function deployPhases(input: DeployInput): Promise<DeployResult> {
-  const { site, command, now } = input
-  const owner = newOwner()
+  const { site, agents, command, now } = input
   const started = now()
-  const local = acquireLocalLock(site.contextDir, owner, command, started)
-  const lock = new SiteLock({ owner, purpose: command })
-  const signal = AbortSignal.any([input.signal, lock.lost])
-  try {
-    await lock.acquire(await reachable(input, signal), signal)
+  return exclusively({ site, agents, purpose: command, signal: input.signal, now }, async (lock, signal) => {
     const runId = newRunId(started)
     const journal = openJournal(site.contextDir, runId)
     const emit = (event: HiveEvent): void => {
@@ -139,17 +141,7 @@ export async function deployPhases(input: DeployInput): Promise<DeployResult> {
     } finally {
       journal.close()
     }
-  } finally {
-    await lock.release()
-    local.release()
-  }
-}
-
-/** Clients of the hosts that have an agent and answer. */
-async function reachable({ site, agents }: Pick<CommonInput, 'site' | 'agents'>, signal: AbortSignal) {
-  const enrolled = site.hosts.map(({ name }) => name).filter((name) => agents.enrolled(name))
-  const reached = await agents.reachAll(enrolled, signal)
-  return [...reached.values()].flatMap((answer) => ('client' in answer ? [answer.client] : []))
+  })
 }
 
 class Deploy {
@@ -168,8 +160,9 @@ class Deploy {
 
   async run(): Promise<DeployResult> {
     const { phases, emit, signal, now, agents, site } = this.#input
+    let enterNetwork = false
     try {
-      await attachToActiveRuns(await reachable(this.#input, signal), emit, signal, this.#input.patience)
+      await attachToActiveRuns(await reachableClients(site, agents, signal), emit, signal, this.#input.patience)
       for (const phase of phases) {
         const name = phase === 'build-infra' ? phase : phase.name
         const started = now().getTime()
@@ -183,13 +176,17 @@ class Deploy {
         }
         if (this.#errors.length > 0) break
         signal.throwIfAborted()
+        if (phase === 'build-infra' && agents.whyNotDial() !== undefined) {
+          enterNetwork = phases.length > 1
+          break
+        }
       }
     } catch (error) {
       this.#errors.push(reportOf(signal.aborted ? this.#whyAborted() : error))
     }
     for (const host of this.#unreachable) agents.forget(host)
     const unreachable = site.hosts.map(({ name }) => name).filter((name) => this.#unreachable.has(name))
-    return { runId: this.#runId, ok: this.#errors.length === 0, changed: this.#changed, errors: this.#errors, unreachable }
+    return { runId: this.#runId, ok: this.#errors.length === 0, changed: this.#changed, errors: this.#errors, unreachable, enterNetwork }
   }
 
   #whyAborted(): HiveError {
@@ -214,7 +211,7 @@ class Deploy {
     }
     this.#changed += await infrastructure.apply(emit, signal)
     for (const { name } of site.hosts) agents.forget(name)
-    await this.#lock.extend(await reachable(this.#input, signal), signal)
+    await this.#lock.extend(await reachableClients(site, agents, signal), signal)
   }
 
   async #runPhase(phase: Phase): Promise<void> {

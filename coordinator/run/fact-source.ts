@@ -1,9 +1,9 @@
 /** What phases may ask of the site's agents before they make their steps. Each question is asked once a command. */
-import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { AgentClient } from '../client/agent-client.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
 import type { Site } from '../inventory/site.ts'
+import { authFor } from '../phases/deploy-services/images.ts'
 import type { FactSource, Limit, RunningTask } from '../phases/phase.ts'
 import type { StageState } from './stage-state.ts'
 
@@ -20,7 +20,6 @@ export interface FactSourceOptions {
 
 /** Milliseconds: registries far away are slow. */
 const resolveDeadline = 60_000
-const pinsKey = 'image-pins'
 
 export function createFactSource({ site, limit, state, refreshImages, agents, signal, absent }: FactSourceOptions): FactSource {
   const resolving = new Map<string, Promise<string>>()
@@ -42,16 +41,12 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
     [...site.hosts.filter(first), ...site.hosts.filter((host) => !first(host))].map(({ name }) => name)
 
   const resolve = async (reference: string): Promise<string> => {
-    const pins = pinsOf(state)
-    const pinned = pins[reference]
-    if (pinned !== undefined && !refreshImages) return pinned
     const client = await ask(
       inOrder(({ isRepository }) => isRepository),
       `what ${reference} is`,
     )
     if (client === undefined) return ''
-    const { digest } = await client.image.resolve({ reference, auth: authFor(site, reference) }, { deadline: resolveDeadline, signal })
-    if (digest !== '') state.set(pinsKey, { ...pinsOf(state), [reference]: digest })
+    const { digest } = await client.image.resolve({ reference, auth: authFor(reference, site) }, { deadline: resolveDeadline, signal })
     return digest
   }
 
@@ -93,19 +88,4 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
       return (await tasks).get(service)
     },
   }
-}
-
-function pinsOf(state: StageState): Readonly<Record<string, string>> {
-  const pins = state.get(pinsKey)
-  return typeof pins === 'object' && pins !== null ? (pins as Record<string, string>) : {}
-}
-
-/** The account for the registry that a reference names; undefined where the site has none for it. */
-export function authFor(site: Pick<Site, 'registry' | 'externalRegistries'>, reference: string): RegistryAuth | undefined {
-  const own = { ...site.registry, server: `${site.registry.host}:${site.registry.port}` }
-  for (const { server, user, password } of [own, ...site.externalRegistries]) {
-    const name = server.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
-    if (reference.startsWith(`${name}/`)) return { server: name, user, password }
-  }
-  return undefined
 }

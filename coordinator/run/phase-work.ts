@@ -38,6 +38,7 @@ export function obstacles(planned: PlannedPhase, allow: ReadonlySet<string>): re
   const steps = new Map(planned.steps.map((step) => [step.id, step]))
   return [
     ...planned.errors.map((error) => reportOf(error)),
+    ...(planned.unsupported ?? []).map((reason) => reportOf(new HiveError('unsupported', reason))),
     ...planned.planned.flatMap((step) => {
       if (step.outcome.kind === 'blocked')
         return [

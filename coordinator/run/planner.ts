@@ -57,11 +57,41 @@ export async function planPhase({ phase, steps, agents, absent, signal }: PlanIn
       }
     }),
   )
+  expectChanges(steps, outcomes)
   const planned = steps.flatMap((step) => {
     const outcome = outcomes.get(step.id)
     return outcome === undefined ? [] : [{ phase, host: step.host, stepId: step.id, title: step.title, outcome }]
   })
   return { planned, unreachable: unreachable.sort(), planCalls, errors }
+}
+
+/**
+ * A step that cannot be looked at because another host has not done its part yet (a registry that is still to be made) is a change
+ * to come. An agent sees this for its own host's steps only. When the step runs it is looked at again, and may be blocked then.
+ */
+function expectChanges(steps: readonly Step[], outcomes: Map<string, PlannedOutcome>): void {
+  const byId = new Map(steps.map((step) => [step.id, step]))
+  for (const step of steps) {
+    const outcome = outcomes.get(step.id)
+    if (outcome?.kind !== 'blocked') continue
+    const elsewhere = changingNeed(step, byId, outcomes)
+    if (elsewhere !== undefined)
+      outcomes.set(step.id, { kind: 'change', reason: `known once this is done: ${elsewhere.title}`, before: '', after: '', disruption: step.disruption })
+  }
+}
+
+/** The nearest step of another host that this one needs, directly or not, and that changes something. */
+function changingNeed(step: Step, byId: ReadonlyMap<string, Step>, outcomes: ReadonlyMap<string, PlannedOutcome>): Step | undefined {
+  const seen = new Set<string>()
+  const open = [...step.needs]
+  for (let id = open.shift(); id !== undefined; id = open.shift()) {
+    const need = byId.get(id)
+    if (need === undefined || seen.has(id)) continue
+    seen.add(id)
+    if (need.host !== step.host && outcomes.get(id)?.kind === 'change') return need
+    open.push(...need.needs)
+  }
+  return undefined
 }
 
 function outcomeOf({ outcome, stepId }: StepPlan): PlannedOutcome {

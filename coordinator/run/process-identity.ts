@@ -26,8 +26,15 @@ export function thisProcess(): ProcessIdentity {
   return { pid: process.pid, startTime: startTimeOf(process.pid) ?? '0', boot: bootId() }
 }
 
-/** True only where it is certain: same boot of this machine, and no such process any more. */
-export const isDead = (other: ProcessIdentity): boolean => other.boot === bootId() && startTimeOf(other.pid) !== other.startTime
+/** Owners that this very program made: a process that replaced itself by another program keeps its number and start time. */
+const own = new Set<string>()
+
+/** True only where it is certain: same boot of this machine, and no such process any more, or another program in it. */
+export function isDead(owner: Owner): boolean {
+  if (owner.boot !== bootId()) return false
+  if (startTimeOf(owner.pid) !== owner.startTime) return true
+  return owner.pid === process.pid && !own.has(owner.text)
+}
 
 function bootId(): string {
   try {
@@ -39,11 +46,15 @@ function bootId(): string {
 
 /** USER@HOST:pid:starttime:BOOT-random. The owner of a site lock. */
 export function newOwner(self: ProcessIdentity = thisProcess(), who = localIdentity()): string {
-  return `${who}:${self.pid}:${self.startTime}:${self.boot}-${randomBytes(4).toString('hex')}`
+  const text = `${who}:${self.pid}:${self.startTime}:${self.boot}-${randomBytes(4).toString('hex')}`
+  if (self.pid === process.pid) own.add(text)
+  return text
 }
 
 export interface Owner extends ProcessIdentity {
   readonly who: string
+  /** As it was given. */
+  readonly text: string
 }
 
 /** Takes an owner apart; undefined where it is not one of ours. */
@@ -51,5 +62,5 @@ export function parseOwner(owner: string): Owner | undefined {
   const found = /^(.+):(\d+):(\d+):([^:-]+)-[0-9a-f]+$/.exec(owner)
   if (found === null) return undefined
   const [, who = '', pid = '', startTime = '', boot = ''] = found
-  return { who, pid: Number(pid), startTime, boot }
+  return { text: owner, who, pid: Number(pid), startTime, boot }
 }

@@ -12,7 +12,7 @@ import type { LockState } from '#gen/hive/v1/run.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { AgentClient } from '../client/agent-client.ts'
 import { isUnreachable } from '../client/errors.ts'
-import { isDead, type ProcessIdentity, parseOwner } from './process-identity.ts'
+import { isDead, type Owner, parseOwner } from './process-identity.ts'
 
 export type LockClient = Pick<AgentClient, 'host' | 'lock'>
 
@@ -21,7 +21,7 @@ export interface SiteLockOptions {
   readonly purpose: string
   readonly ttlSeconds?: number
   readonly renewEverySeconds?: number
-  readonly dead?: (process: ProcessIdentity) => boolean
+  readonly dead?: (owner: Owner) => boolean
 }
 
 const answerDeadline = 5_000
