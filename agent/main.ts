@@ -46,7 +46,7 @@ async function main(): Promise<void> {
 
 async function serve(configPath: string): Promise<void> {
   const notifier = systemdNotifier(process.env)
-  const log = pino({ base: undefined, timestamp: pino.stdTimeFunctions.isoTime })
+  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime })
   const config = await loadConfig(configPath)
   const agent = await startAgent({ config, executors, log })
   log.info({ host: config.host, port: agent.port, version }, 'listening')

@@ -91,7 +91,7 @@ export function refusal(rpc: string, caller: { readonly name: string; readonly r
   const rule = rules[rpc]
   if (rule === undefined) return `${rpc} has no role rule`
   if (rule.peers === true && caller.role === agentRole) return undefined
-  const has = roles.findIndex((role) => role === caller.role)
+  const has = (roles as readonly (string | undefined)[]).indexOf(caller.role)
   if (has >= roles.indexOf(rule.role)) return undefined
   return `${rpc} needs the role ${rule.role}; the certificate of ${caller.name} has ${caller.role ?? 'none'}`
 }

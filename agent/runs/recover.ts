@@ -38,7 +38,7 @@ export async function recoverRun(folder: string, runId: string, now: () => Date)
 function closingEvents(header: RunHeader, events: readonly RunEvent[], at: Date): RunEvent[] {
   const began = new Set(events.filter(({ event }) => event?.$case === 'started').map(({ stepId }) => stepId))
   const ended = new Set(events.filter(({ event }) => event?.$case === 'finished').map(({ stepId }) => stepId))
-  let seq = events.reduce((highest, event) => (event.seq > highest ? event.seq : highest), 0n)
+  let seq = events.at(-1)?.seq ?? 0n
   const next = (stepId: string, event: NonNullable<RunEvent['event']>): RunEvent => {
     seq += 1n
     return { seq, at, stepId, event }
