@@ -15,9 +15,13 @@ export const builtinRoles = [
   'addon2',
 ] as const
 
-/** Answers a check that reports roles which neither the site nor hive has. `namespace.collection.role` is Ansible's to find. */
+/**
+ * Answers a check that reports roles which neither the site nor hive has. `namespace.collection.role` is Ansible's to find.
+ * A site without any roles folder (an inventory taken out of its site) is only told of it: it can be shown and planned.
+ */
 export const roleCheck = (folders: readonly string[]): ((roles: readonly string[], read: Converter, variable: string) => void) => {
   const known = new Set<string>(builtinRoles)
+  const hasRoles = folders.some((folder) => existsSync(folder))
   for (const folder of folders) {
     if (!existsSync(folder)) continue
     for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory() || entry.isSymbolicLink()) known.add(entry.name)
@@ -25,6 +29,10 @@ export const roleCheck = (folders: readonly string[]): ((roles: readonly string[
   return (roles, read, variable) => {
     for (const role of roles) {
       if (known.has(role) || role.split('.').length >= 3 || folders.some((folder) => role.includes('/') && existsSync(join(folder, role)))) continue
+      if (!hasRoles) {
+        read.notice(variable, `there is no role '${role}': the site has no roles folder`)
+        continue
+      }
       read.wrong(variable, `there is no role '${role}'`, `make the folder roles/${role}, or correct the name; ${didYouMean(role, known)}`)
     }
   }
