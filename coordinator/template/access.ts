@@ -7,7 +7,8 @@ export function getAttribute(target: unknown, name: string, path: string | undef
   if (target instanceof Undefined) return target
   const bound = method(target, name)
   if (bound !== undefined) return bound
-  return ownItem(target, name) ?? missing(target, name, path)
+  const item = ownItem(target, name)
+  return item === undefined ? missing(target, name, path) : item
 }
 
 export function getItem(target: unknown, keyValue: unknown, path: string | undefined): unknown {
@@ -25,7 +26,7 @@ export function getItem(target: unknown, keyValue: unknown, path: string | undef
     }
   }
   const attribute = typeof key === 'string' ? (method(plain, key) ?? (isDict(plain) ? undefined : ownItem(plain, key))) : undefined
-  return attribute ?? missing(plain, key, path)
+  return attribute === undefined ? missing(plain, key, path) : attribute
 }
 
 function ownItem(target: unknown, name: string): unknown {

@@ -44,7 +44,9 @@ export class Frame implements Toolbox {
   lookup(name: string): unknown {
     const local = this.local(name)
     if (local !== undefined) return local
-    return this.fromScope(name) ?? global(name, this.run.scope) ?? new Undefined(name, `'${name}' is undefined`)
+    const value = this.fromScope(name)
+    if (value !== undefined) return value
+    return global(name, this.run.scope) ?? new Undefined(name, `'${name}' is undefined`)
   }
 
   /** A variable that itself needs something undefined is undefined too, and fails only when it is used. */
@@ -144,7 +146,7 @@ export function evaluate(node: Expression, frame: Frame): unknown {
     case 'if':
       if (truthy(of(node.condition))) return of(node.then)
       if (node.otherwise !== undefined) return of(node.otherwise)
-      return new Undefined(undefined, 'the inline if is false and has no else')
+      return new Undefined(undefined, 'the inline if is false and has no else', true)
   }
 }
 

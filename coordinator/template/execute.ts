@@ -37,8 +37,7 @@ function step(node: Statement, frame: Frame, output: unknown[]): void {
       return
     case 'output': {
       const value = evaluate(node.expression, frame)
-      if (value instanceof Undefined) throw value.fault()
-      output.push(value)
+      output.push(value instanceof Undefined ? value.use() : value)
       return
     }
     case 'do':

@@ -59,7 +59,7 @@ function numeric(value: number, type: string, precision: number | undefined, alt
       return String.fromCodePoint(value)
     case 'f':
     case 'F':
-      return value.toFixed(precision ?? 6)
+      return fixed(value, precision ?? 6)
     case 'e':
     case 'E': {
       const text = value.toExponential(precision ?? 6).replace(/e([+-])(\d)$/, 'e$10$2')
@@ -70,6 +70,13 @@ function numeric(value: number, type: string, precision: number | undefined, alt
       return type === 'G' ? text.toUpperCase() : text
     }
   }
+}
+
+/** Python rounds an exact half to the even digit. */
+function fixed(value: number, digits: number): string {
+  const scaled = value * 10 ** digits
+  const low = Math.floor(scaled)
+  return scaled - low === 0.5 && low % 2 === 0 ? (low / 10 ** digits).toFixed(digits) : value.toFixed(digits)
 }
 
 function general(value: number, precision: number): string {

@@ -40,7 +40,7 @@ class Cache<T> {
 
 const templates = new Cache<readonly Statement[]>(parseTemplate)
 const expressions = new Cache<Expression>(parseExpression)
-const singleVariable = /^\{\{\s*(\w*)\s*\}\}$/
+const singleVariable = /^\{\{\s*(\w*)\s*\}\}\n?$/
 
 /** Whether the text has a mark that opens output, a statement or a comment. */
 export function isTemplate(source: string): boolean {

@@ -5,6 +5,7 @@ import { Callable, dictEntries, Fault, Float, isDict, Namespace, Tuple, Undefine
 export function str(value: unknown): string {
   if (typeof value === 'string') return value
   if (value instanceof VerbatimText) return value.text
+  if (value instanceof Undefined) return value.use()
   if (value === omit) throw new Fault('type', 'omit must be the whole value, not part of a text')
   return repr(value)
 }

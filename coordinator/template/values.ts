@@ -21,9 +21,17 @@ export class Undefined {
   /** The name with its attribute path; undefined for an inline if without else and for undef(). */
   readonly variable: string | undefined
   readonly message: string
-  constructor(variable: string | undefined, message: string) {
+  /** An inline if without else: not defined, but used it is empty text. */
+  readonly lenient: boolean
+  constructor(variable: string | undefined, message: string, lenient = false) {
     this.variable = variable
     this.message = message
+    this.lenient = lenient
+  }
+  /** What using it gives; throws unless it is lenient. */
+  use(): '' {
+    if (this.lenient) return ''
+    throw this.fault()
   }
   fault(): Fault {
     return new Fault('undefined', this.message, this.variable)
@@ -98,8 +106,7 @@ export class Arguments {
   }
   get(index: number, name: string): unknown {
     const value = this.raw(index, name)
-    if (value instanceof Undefined) throw value.fault()
-    return value
+    return value instanceof Undefined ? value.use() : value
   }
   need(index: number, name: string): unknown {
     const value = this.get(index, name)
@@ -139,8 +146,7 @@ export function plainText(value: unknown): unknown {
 }
 
 export function defined(value: unknown): unknown {
-  if (value instanceof Undefined) throw value.fault()
-  return plainText(value)
+  return value instanceof Undefined ? value.use() : plainText(value)
 }
 
 export function isText(value: unknown): value is string {
@@ -216,7 +222,7 @@ export function keyText(key: unknown): string {
 }
 
 export function truthy(value: unknown): boolean {
-  if (value instanceof Undefined) throw value.fault()
+  if (value instanceof Undefined) return value.use() !== ''
   if (value === null || value === undefined || value === false || value === '' || value === 0) return false
   if (Array.isArray(value)) return value.length > 0
   if (value instanceof Float) return value.value !== 0
@@ -258,7 +264,7 @@ export function typeName(value: unknown): string {
  * and getters belong to the inventory, which holds neither, and are not touched.
  */
 export function settle(value: unknown): unknown {
-  if (value instanceof Undefined) throw value.fault()
+  if (value instanceof Undefined) return value.use()
   if (value instanceof Float) return value.value
   if (value instanceof VerbatimText) return value.text
   if (typeof value !== 'object' || value === null || types.isProxy(value)) return value

@@ -45,8 +45,7 @@ export function dumpYaml(value: unknown, options: YamlOptions): string {
     const writer = new Writer(options)
     return writer.isFlow(plain) ? `${writer.flow(plain)}\n` : writer.block(plain, 0).replace(/^\n/, '').concat('\n')
   }
-  const text = scalar(plain, 0, options.width, false)
-  return /^['"]/.test(text) ? `${text}\n` : `${text}\n...\n`
+  return `${new Writer(options).scalarAt(plain, 0, options.indent)}\n`
 }
 
 function isCollection(value: unknown): boolean {
@@ -100,7 +99,7 @@ class Writer {
     return ' '.repeat(this.options.indent - 1) + this.block(value, inner).slice(1 + inner)
   }
 
-  private scalarAt(value: unknown, column: number, continuation: number): string {
+  scalarAt(value: unknown, column: number, continuation: number): string {
     return scalar(value, column, this.options.width, false).replaceAll('\n', (newline, at: number, all: string) =>
       all[at + 1] === '\n' ? newline : newline + ' '.repeat(continuation),
     )
