@@ -24,7 +24,7 @@ export type Expression = { readonly at: number } & (
   | { readonly kind: 'binary'; readonly operator: string; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'compare'; readonly first: Expression; readonly rest: readonly (readonly [string, Expression])[] }
   | { readonly kind: 'concat'; readonly parts: readonly Expression[] }
-  | { readonly kind: 'if'; readonly condition: Expression; readonly then: Expression; readonly otherwise: Expression | undefined }
+  | { readonly kind: 'if'; readonly condition: Expression; readonly yes: Expression; readonly otherwise: Expression | undefined }
 )
 
 /** What a for or set binds: one name, several, or an attribute of a namespace. */

@@ -30,7 +30,7 @@ export class Frame implements Toolbox {
     this.parent = parent
   }
 
-  set(name: string, value: unknown): void {
+  set(name: string, value: unknown): undefined {
     this.names.set(name, value)
   }
 
@@ -92,11 +92,13 @@ export function evaluate(node: Expression, frame: Frame): unknown {
       return dictOf(node.entries.map(([key, value]) => [of(key), of(value)] as const))
     case 'attribute': {
       const target = of(node.target)
+      if (target instanceof Undefined) return target
       frame.run.at = node.at
       return getAttribute(target, node.name, pathOf(node.target))
     }
     case 'item': {
       const target = of(node.target)
+      if (target instanceof Undefined) return target
       const key = of(node.key)
       frame.run.at = node.at
       return getItem(target, key, pathOf(node.target))
@@ -144,7 +146,7 @@ export function evaluate(node: Expression, frame: Frame): unknown {
     case 'concat':
       return node.parts.map((part) => str(of(part))).join('')
     case 'if':
-      if (truthy(of(node.condition))) return of(node.then)
+      if (truthy(of(node.condition))) return of(node.yes)
       if (node.otherwise !== undefined) return of(node.otherwise)
       return new Undefined(undefined, 'the inline if is false and has no else', true)
   }

@@ -7,7 +7,7 @@ import { omit } from './template.ts'
 import { str } from './text.ts'
 import { type Arguments, Callable, dictOf, Fault, Float, iterate, Namespace, settle, Tuple, truthy, Undefined, VerbatimText } from './values.ts'
 
-export function execute(statements: readonly Statement[], frame: Frame, output: unknown[]): void {
+export function execute(statements: readonly Statement[], frame: Frame, output: unknown[]): undefined {
   for (const statement of statements) step(statement, frame, output)
 }
 
@@ -30,7 +30,7 @@ export function finish(output: readonly unknown[]): unknown {
   return literal === undefined ? text : settle(literal)
 }
 
-function step(node: Statement, frame: Frame, output: unknown[]): void {
+function step(node: Statement, frame: Frame, output: unknown[]): undefined {
   switch (node.kind) {
     case 'text':
       output.push(node.text)
@@ -80,7 +80,7 @@ function filtered(start: unknown, filters: (Statement & { kind: 'filter' })['fil
   return filters.reduce((value, { name, args }) => frame.filter(name, value, evaluateArguments(args, frame)), start)
 }
 
-function assign(target: Target, value: unknown, frame: Frame): void {
+function assign(target: Target, value: unknown, frame: Frame): undefined {
   if (target.kind === 'name') return frame.set(target.name, value)
   if (target.kind === 'namespace') {
     const namespace = frame.local(target.name)
@@ -93,7 +93,7 @@ function assign(target: Target, value: unknown, frame: Frame): void {
   for (const [index, item] of target.items.entries()) assign(item, items[index], frame)
 }
 
-function loop(node: Statement & { kind: 'for' }, frame: Frame, output: unknown[]): void {
+function loop(node: Statement & { kind: 'for' }, frame: Frame, output: unknown[]): undefined {
   const source = evaluate(node.source, frame)
   frame.run.at = node.source.at
   let items = iterate(source)

@@ -73,7 +73,7 @@ class Lexer {
     return this.tokens
   }
 
-  private push(type: TokenType, text: string, at: number): void {
+  private push(type: TokenType, text: string, at: number): undefined {
     this.tokens.push({ type, text, at })
   }
 
@@ -81,25 +81,25 @@ class Lexer {
     throw new TemplateError('syntax', message, at)
   }
 
-  private data(from: number, to: number, strip: boolean): void {
+  private data(from: number, to: number, strip: boolean): undefined {
     const text = strip ? this.source.slice(from, to).trimEnd() : this.source.slice(from, to)
     if (text !== '') this.push('data', text, from)
   }
 
-  private raw(start: number): void {
+  private raw(start: number): undefined {
     rawEnd.lastIndex = this.at
     const found = rawEnd.exec(this.source) ?? this.fail('{% raw %} has no end', start)
     this.data(this.at, found.index, found[1] === '-')
     this.at = rawEnd.lastIndex
   }
 
-  private comment(start: number): void {
+  private comment(start: number): undefined {
     commentEnd.lastIndex = this.at
     if (commentEnd.exec(this.source) === null) this.fail('the comment has no end', start)
     this.at = commentEnd.lastIndex
   }
 
-  private tag(kind: 'variable' | 'block', start: number, mark: string): void {
+  private tag(kind: 'variable' | 'block', start: number, mark: string): undefined {
     const finish = kind === 'variable' ? variableEnd : blockEnd
     const open: string[] = []
     this.push(`${kind}_begin`, mark, start)
@@ -118,7 +118,7 @@ class Lexer {
     return text
   }
 
-  private token(kind: 'variable' | 'block', open: string[]): void {
+  private token(kind: 'variable' | 'block', open: string[]): undefined {
     if (this.match(space) !== undefined) return
     const at = this.at
     const afterDot = this.source[at - 1] === '.'

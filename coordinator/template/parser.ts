@@ -69,7 +69,7 @@ export class ExpressionParser {
     while (this.is('name', 'if')) {
       const { at } = this.advance()
       const condition = this.disjunction()
-      value = { kind: 'if', condition, then: value, otherwise: this.skip('name', 'else') ? this.expression() : undefined, at }
+      value = { kind: 'if', condition, yes: value, otherwise: this.skip('name', 'else') ? this.expression() : undefined, at }
     }
     return value
   }
