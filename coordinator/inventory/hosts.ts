@@ -75,7 +75,7 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
       )
       return hosts
     }
-    if (taken.has(address)) {
+    if (taken.has(address) && stage.addresses.length === 0) {
       findings.problem(valueAt(stage.source, 'subnets'), `${stage.path}.subnets`, `the address ${address} would be given to two hosts`, 'let the subnets not overlap')
     }
     taken.add(address)

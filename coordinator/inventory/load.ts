@@ -55,7 +55,7 @@ const loadOnce = (options: LoadOptions): Loaded => {
   const env = options.env ?? process.env
   const stage = options.stage
   if (stage !== undefined && !stageNames.some((name) => name === stage)) {
-    findings.problem({ file: shownPath(root, root), line: 1, column: 1 }, '', `there is no stage '${stage}'`, `use one of ${stageNames.join(', ')}`)
+    findings.problem({ file: 'inventory', line: 1, column: 1 }, '', `there is no stage '${stage}'`, `use one of ${stageNames.join(', ')}`)
     findings.throwIfAny()
   }
   const settings = loadSettings(root, stage)

@@ -28,7 +28,7 @@ export const nearest = (written: string, known: Iterable<string>): string | unde
       bestDistance = found
     }
   }
-  return best
+  return best ?? (lower.length < 3 ? undefined : [...known].find((name) => name.toLowerCase().startsWith(lower)))
 }
 
 /** "did you mean X? allowed: a, b, c" */

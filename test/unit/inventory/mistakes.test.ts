@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { loadSite } from '../../../coordinator/inventory/load.ts'
+import { hive, problemsOf, services, siteFolder } from './site-folder.ts'
+
+interface Mistake {
+  readonly name: string
+  readonly files: Readonly<Record<string, string>>
+  /** FILE:LINE:COLUMN of each problem, in order. */
+  readonly at: readonly string[]
+  readonly message: RegExp
+  readonly instead?: RegExp
+  readonly stage?: string
+}
+
+const stage = (attributes: string, name = 'private'): Record<string, string> => ({
+  'inventory/hive.yml': `plugin: hive_inventory\nname: test\nstages:\n  ${name}:\n${attributes.replace(/^(?=.)/gm, '    ')}`,
+})
+const service = (body: string): Record<string, string> => ({ 'inventory/s.yml': services(`web:\n${body.replace(/^(?=.)/gm, '  ')}`) })
+const image = 'image: debian:12\n'
+
+const mistakes: readonly Mistake[] = [
+  {
+    name: 'an unknown stage attribute',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/24\nnumber_of_host: 4\n'),
+    at: ['inventory/hive.yml:7:5'],
+    message: /unknown stage attribute 'number_of_host'/,
+    instead: /did you mean number_of_hosts\?/,
+  },
+  { name: 'no provider', files: stage('cidr: 10.0.0.0/24\n'), at: ['inventory/hive.yml:5:5'], message: /'provider' is missing/, instead: /nspawn/ },
+  { name: 'an unknown provider', files: stage('provider: awz\ncidr: 10.0.0.0/24\n'), at: ['inventory/hive.yml:5:15'], message: /unknown provider 'awz'/, instead: /mean aws/ },
+  { name: 'no cidr', files: stage('provider: nspawn\n'), at: ['inventory/hive.yml:5:5'], message: /'cidr' is missing/ },
+  { name: 'host bits in a cidr', files: stage('provider: nspawn\ncidr: 10.0.0.5/24\n'), at: ['inventory/hive.yml:6:11'], message: /host bits/, instead: /10\.0\.0\.0\/24/ },
+  { name: 'no network as cidr', files: stage('provider: nspawn\ncidr: ten\n'), at: ['inventory/hive.yml:6:11'], message: /not an IPv4 network/ },
+  {
+    name: 'too few addresses',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/29\nnumber_of_hosts: 5\n'),
+    at: ['inventory/hive.yml:6:11'],
+    message: /10\.0\.0\.0\/29 has 3 addresses for hosts, too few for 5 hosts/,
+  },
+  {
+    name: 'too few hosts',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/24\nnumber_of_hosts: 1\n'),
+    at: ['inventory/hive.yml:7:22'],
+    message: /1 hosts are too few/,
+    instead: /separate_repository: False/,
+  },
+  { name: 'no number of hosts', files: stage('provider: nspawn\ncidr: 10.0.0.0/24\nnumber_of_hosts: some\n'), at: ['inventory/hive.yml:7:22'], message: /must be a whole number/ },
+  {
+    name: 'a bad custom_hostname',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/24\ncustom_hostname: Web_\n'),
+    at: ['inventory/hive.yml:7:22'],
+    message: /'Web_' is no host name/,
+  },
+  {
+    name: 'too long names',
+    files: stage(`provider: nspawn\ncidr: 10.0.0.0/24\ncustom_hostname: ${'a'.repeat(51)}\n`),
+    at: ['inventory/hive.yml:7:22'],
+    message: /have 55 characters together/,
+    instead: /below 55/,
+  },
+  { name: 'instance_type with vagrant', files: stage('provider: vagrant\ncidr: 10.0.0.0/24\ninstance_type: t3\n'), at: ['inventory/hive.yml:7:5'], message: /can't be used with provider vagrant/ },
+  { name: 'memory_size on aws', files: stage('provider: aws\ncidr: 10.0.0.0/24\nmemory_size: 4096\n'), at: ['inventory/hive.yml:7:5'], message: /can't be used with provider aws/ },
+  { name: 'bridge without vagrant', files: stage('provider: prepared\ncidr: 10.0.0.0/24\nbridge: br0\n'), at: ['inventory/hive.yml:7:5'], message: /'bridge' can't be used/ },
+  {
+    name: 'repository_memory_size without vagrant',
+    files: stage('provider: prepared\ncidr: 10.0.0.0/24\nrepository_memory_size: 1\n'),
+    at: ['inventory/hive.yml:7:5'],
+    message: /can't be used with provider prepared/,
+  },
+  { name: 'not_support_az without azure', files: stage('provider: aws\ncidr: 10.0.0.0/24\nnot_support_az: True\n'), at: ['inventory/hive.yml:7:5'], message: /can't be used/ },
+  { name: 'kickstart without its config', files: stage('provider: kickstart\ncidr: 10.0.0.0/24\n'), at: ['inventory/hive.yml:5:5'], message: /needs 'kickstart_config'/ },
+  {
+    name: 'kickstart_config elsewhere',
+    files: stage('provider: aws\ncidr: 10.0.0.0/24\nkickstart_config: {iso_src: a}\n'),
+    at: ['inventory/hive.yml:7:5'],
+    message: /can't be used with provider aws/,
+  },
+  { name: 'encryption without a key', files: stage('provider: aws\ncidr: 10.0.0.0/24\ndisk_encrypted: True\n'), at: ['inventory/hive.yml:7:21'], message: /needs 'kms_key_id'/ },
+  { name: 'a subnet without cidr', files: stage('provider: aws\ncidr: 10.0.0.0/24\nsubnets:\n- name: a\n'), at: ['inventory/hive.yml:8:7'], message: /'cidr' is missing/ },
+  { name: 'an address that is none', files: stage('provider: prepared\ncidr: 10.0.0.0/24\nip_address_list: [10.0.0.4, 10.0.0.400]\n'), at: ['inventory/hive.yml:7:33'], message: /is not an IPv4 address/ },
+  { name: 'an address twice', files: stage('provider: prepared\ncidr: 10.0.0.0/24\nip_address_list: [10.0.0.4, 10.0.0.4]\n'), at: ['inventory/hive.yml:7:33'], message: /listed twice/ },
+  { name: 'a template in a structural attribute', files: stage('provider: nspawn\ncidr: "{{ net }}"\n'), at: ['inventory/hive.yml:6:11'], message: /before templates are rendered/ },
+  { name: 'a small internal_cidr', files: stage('provider: nspawn\ncidr: 10.0.0.0/24\ninternal_cidr: 10.1.0.0/26\n'), at: ['inventory/hive.yml:7:20'], message: /too small/ },
+  {
+    name: 'a shared repository that is not separate',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/24\nseparate_repository: False\nshared_repository: {context_dir: x}\n'),
+    at: ['inventory/hive.yml:8:24'],
+    message: /needs separate_repository/,
+  },
+  { name: 'an unknown stage', files: stage('provider: nspawn\ncidr: 10.0.0.0/24\n', 'test'), at: ['inventory/hive.yml:3:1', 'inventory/hive.yml:4:3'], message: /unknown stage 'test'/ },
+  { name: 'a stage that the site does not have', files: {}, stage: 'production', at: ['inventory/hive.yml:3:1'], message: /no stage 'production' in this site/, instead: /private/ },
+  { name: 'a stage that is none', files: {}, stage: 'prod', at: ['inventory:1:1'], message: /there is no stage 'prod'/ },
+  { name: 'two hive definitions', files: { 'inventory/z.yml': hive }, at: ['inventory/z.yml:1:1'], message: /a hive definition already/ },
+  { name: 'no hive definition', files: { 'inventory/hive.yml': 'a: 1\n' }, at: ['inventory:1:1'], message: /no hive definition/ },
+  { name: 'text that is not YAML', files: { 'inventory/s.yml': 'plugin: hive_services\nservices:\n  a: [1\n  b: 2\n' }, at: ['inventory/s.yml:4:3'], message: /not valid YAML/ },
+  { name: 'a vault value', files: { 'inventory/group_vars/all.yml': 'a: !vault |\n  $ANSIBLE_VAULT;1.1\n' }, at: ['inventory/group_vars/all.yml:1:11'], message: /ansible-vault/ },
+  {
+    name: 'an unknown service attribute',
+    files: service(`${image}enviroment: {}\n`),
+    at: ['inventory/s.yml:5:5'],
+    message: /unknown service attribute 'enviroment'/,
+    instead: /did you mean environment/,
+  },
+  { name: 'a service without an image', files: service('mode: global\n'), at: ['inventory/s.yml:4:5'], message: /'image' is missing/ },
+  { name: 'a bad service name', files: { 'inventory/s.yml': services('my_web:\n  image: a\n') }, at: ['inventory/s.yml:3:3'], message: /'my_web' is no service name/, instead: /my-web/ },
+  { name: 'a reserved service name', files: { 'inventory/s.yml': services('hive-web:\n  image: a\n') }, at: ['inventory/s.yml:3:3'], message: /reserved/ },
+  { name: 'an unknown stage in available_on', files: service(`${image}available_on: [staging, prod]\n`), at: ['inventory/s.yml:5:29'], message: /unknown stage 'prod'/ },
+  { name: 'an unquoted base-60 port', files: service(`${image}ports:\n- 53:53\n`), at: ['inventory/s.yml:6:7'], message: /base-60 number 3233/, instead: /"53:53" in quotes/ },
+  { name: 'a bare number as port', files: service(`${image}ports:\n- 80\n`), at: ['inventory/s.yml:6:7'], message: /as a number/, instead: /"80" in quotes/ },
+  { name: 'an unknown protocol', files: service(`${image}ports:\n- "80:80/tpc"\n`), at: ['inventory/s.yml:6:7'], message: /unknown protocol 'tpc'/, instead: /mean tcp/ },
+  { name: 'a range of ports', files: service(`${image}ports:\n- "80-90:80-90"\n`), at: ['inventory/s.yml:6:7'], message: /is no port/ },
+  { name: 'an unknown port key', files: service(`${image}ports:\n- {target_port: 80, publish: 80}\n`), at: ['inventory/s.yml:6:25'], message: /unknown port key 'publish'/ },
+  {
+    name: 'a port published twice',
+    files: { 'inventory/s.yml': services('a:\n  image: a\n  ports: ["80:80"]\nb:\n  image: b\n  ports: ["80:8080"]\n') },
+    at: ['inventory/s.yml:8:13'],
+    message: /80\/tcp is published by a already/,
+  },
+  { name: ':ro in a target', files: service(`${image}volumes:\n- {source: d, target: "/d:ro", type: volume}\n`), at: ['inventory/s.yml:6:27'], message: /':ro' is not a part/, instead: /readonly: True/ },
+  { name: 'a compose volume', files: service(`${image}volumes:\n- data:/data:ro\n`), at: ['inventory/s.yml:6:7'], message: /must be a mapping/, instead: /source: data, target: \/data, type: volume, readonly: True/ },
+  { name: 'no target', files: service(`${image}volumes:\n- {source: d, type: volume}\n`), at: ['inventory/s.yml:6:7'], message: /'target' is missing/ },
+  { name: 'no source', files: service(`${image}volumes:\n- {target: /d, type: volume}\n`), at: ['inventory/s.yml:6:7'], message: /'source' is missing/ },
+  {
+    name: 'drbd and driver',
+    files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, driver: local, drbd: {size: 1G, fstype: xfs}}\n`),
+    at: ['inventory/s.yml:6:60'],
+    message: /exclude each other/,
+  },
+  { name: 'an unknown drbd key', files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs, devid: 1}}\n`), at: ['inventory/s.yml:6:75'], message: /unknown drbd key 'devid'/ },
+  { name: 'an unknown file system', files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xsf}}\n`), at: ['inventory/s.yml:6:7'], message: /unknown file system 'xsf'/, instead: /mean xfs/ },
+  { name: 'a bad size', files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 500, fstype: xfs}}\n`), at: ['inventory/s.yml:6:7'], message: /500 is no size/, instead: /500M/ },
+  {
+    name: 'an unknown diskless host',
+    files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs, diskless: [p-hive9.test.example.com]}}\n`),
+    at: ['inventory/s.yml:6:7'],
+    message: /there is no host 'p-hive9/,
+  },
+  {
+    name: 'a device id twice',
+    files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs, device_id: 3}}\n- {source: e, target: /e, type: volume, drbd: {size: 1G, fstype: xfs, device_id: 3}}\n`),
+    at: ['inventory/s.yml:7:7'],
+    message: /the device id 3 belongs to the volume 'd'/,
+  },
+  {
+    name: 'a volume defined in two ways',
+    files: {
+      'inventory/s.yml': services(
+        'a:\n  image: a\n  volumes:\n  - {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}\nb:\n  image: b\n  volumes:\n  - {source: d, target: /d, type: volume, drbd: {size: 2G, fstype: xfs}}\n',
+      ),
+    },
+    at: ['inventory/s.yml:10:7'],
+    message: /defined differently at inventory\/s\.yml:6/,
+  },
+  { name: 'a list of K=V', files: service(`${image}environment:\n- TZ=JST-9\n`), at: ['inventory/s.yml:6:5'], message: /must be a mapping/, instead: /TZ: "JST-9"/ },
+  { name: 'pull_from without pull_on', files: service('image: {from: a, roles: [], pull_from: b}\n'), at: ['inventory/s.yml:4:33'], message: /no effect without 'pull_on'/ },
+  { name: 'an image without from', files: service('image: {roles: []}\n'), at: ['inventory/s.yml:4:12'], message: /'from' is missing/ },
+  { name: 'an unknown image attribute', files: service('image: {from: a, roles: [], role: b}\n'), at: ['inventory/s.yml:4:33'], message: /unknown image attribute 'role'/ },
+  {
+    name: 'a role that does not exist',
+    files: { ...service('image: {from: a, roles: [web-init, python-aptk, a.b.c]}\n'), 'roles/web-initt/tasks/main.yml': '[]\n' },
+    at: ['inventory/s.yml:4:29'],
+    message: /there is no role 'web-init'/,
+    instead: /mean web-initt/,
+  },
+  { name: 'a variable that is not defined', files: service(`${image}environment:\n  PASSWORD: "{{ db_pasword }}"\n`), at: ['inventory/s.yml:6:17'], message: /'db_pasword' is not defined/ },
+  {
+    name: 'a variable defined by itself',
+    files: { ...service(`${image}environment:\n  A: "{{ a }}"\n`), 'inventory/group_vars/all.yml': 'a: "{{ b }}"\nb: "{{ a }}"\n' },
+    at: ['inventory/group_vars/all.yml:1:4'],
+    message: /defined by itself: a → b → a/,
+  },
+  { name: 'a template that does not parse', files: service(`${image}user: "{{ a"\n`), at: ['inventory/s.yml:5:11'], message: /in "\{\{ a"/ },
+  { name: 'an undefined variable in a placement', files: service(`${image}placement:\n  constraints:\n  - node.hostname == {{ where }}\n`), at: ['inventory/s.yml:7:9'], message: /'where' is not defined/ },
+  { name: 'an unknown lookup', files: service(`${image}user: "{{ lookup('url', 'x') }}"\n`), at: ['inventory/s.yml:5:11'], message: /lookup\('url'\) is not supported/ },
+  { name: 'an encrypted password', files: service(`${image}user: "{{ lookup('password', 'x encrypt=sha512_crypt') }}"\n`), at: ['inventory/s.yml:5:11'], message: /encrypt is not supported/ },
+  { name: 'a bad expression to watch for', files: service(`${image}monitor_error:\n- "(oops"\n`), at: ['inventory/s.yml:6:5'], message: /no regular expression/ },
+  { name: 'an unknown network', files: service(`${image}networks: [front]\n`), at: ['inventory/s.yml:5:15'], message: /there is no network 'front'/ },
+  { name: 'replicas of a global service', files: service(`${image}mode: global\nreplicas: 2\n`), at: ['inventory/s.yml:6:15'], message: /a global service has no replicas/ },
+  { name: 'an unknown mode', files: service(`${image}endpoint_mode: VIP\n`), at: ['inventory/s.yml:5:20'], message: /'VIP' is not possible/ },
+  { name: 'a duration without a unit', files: service(`${image}stop_grace_period: ten\n`), at: ['inventory/s.yml:5:24'], message: /is no duration/ },
+  { name: 'a memory limit that is none', files: service(`${image}mem_limit: lots\n`), at: ['inventory/s.yml:5:16'], message: /'lots' is no size/ },
+  { name: 'an unknown network attribute', files: { 'inventory/s.yml': 'plugin: hive_services\nservices: {}\nnetworks:\n  n: {subnet: a}\n' }, at: ['inventory/s.yml:4:7'], message: /unknown network attribute 'subnet'/ },
+]
+
+describe('a mistake is told with its place and what to write instead', () => {
+  for (const mistake of mistakes) {
+    test(mistake.name, async (context) => {
+      const root = siteFolder(context, mistake.files)
+      const problems = await problemsOf(loadSite({ root, env: {}, ...(mistake.stage === undefined ? {} : { stage: mistake.stage }) }))
+      assert.deepEqual(
+        problems.map((problem) => `${problem.file}:${problem.line}:${problem.column}`),
+        mistake.at,
+        JSON.stringify(problems, null, 1),
+      )
+      assert.ok(
+        problems.some((problem) => mistake.message.test(problem.message)),
+        JSON.stringify(problems),
+      )
+      if (mistake.instead !== undefined) assert.ok(problems.some((problem) => mistake.instead?.test(problem.instead ?? '')), JSON.stringify(problems))
+    })
+  }
+
+  test('all of them at once', async (context) => {
+    const root = siteFolder(context, { ...stage('provider: awz\ncidr: 10.0.0.1/24\n'), ...service('ports: [53:53]\nmod: global\n') })
+    assert.equal((await problemsOf(loadSite({ root, env: {} }))).length, 4)
+  })
+})
