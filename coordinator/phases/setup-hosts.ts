@@ -1,0 +1,88 @@
+/** setup-hosts: from a host with an agent to a member of the site. */
+import type { Step } from '#gen/hive/v1/step.ts'
+import { hookSteps } from '../ansible/host-roles.ts'
+import type { Host, Site } from '../inventory/site.ts'
+import type { Blob, Phase, PhaseInput, PhaseSteps } from './phase.ts'
+import { sshd, users } from './setup-hosts/access.ts'
+import {
+  cgroupMount,
+  hostname,
+  hostsFile,
+  kernelSettings,
+  locale,
+  noAutomaticUpdates,
+  noFirewalld,
+  packages,
+  selinux,
+  siteCertificates,
+  timezone,
+} from './setup-hosts/base-system.ts'
+import { docker, dockerConfig, dockerSource } from './setup-hosts/docker.ts'
+import { readFacts, type SetupHostsFacts } from './setup-hosts/facts.ts'
+import { idOf, phase, when } from './setup-hosts/host-step.ts'
+import { registry } from './setup-hosts/registry.ts'
+import { gatewayBridge, ingress, labelling, nodeLabels, swarmMember } from './setup-hosts/swarm.ts'
+import { timeServers } from './setup-hosts/time-sync.ts'
+
+const base = (site: Site, host: Host, facts: SetupHostsFacts): readonly Step[] => [
+  hostname(host),
+  hostsFile(site, host),
+  kernelSettings(host),
+  selinux(host),
+  noFirewalld(host),
+  noAutomaticUpdates(host),
+  ...when(host.isHive, cgroupMount(host)),
+  dockerSource(host),
+  dockerConfig(site, host, facts),
+  packages(host),
+  siteCertificates(site, host, facts),
+  ...when(host.settings.timezone !== undefined, timezone(host)),
+  ...when(host.settings.locale !== undefined, locale(host)),
+  ...when(host.settings.ntpServers.length > 0, ...timeServers(host)),
+  users(host, facts),
+  ...sshd(host),
+]
+
+/** `previous`: hive hosts before this one. Each waits until those are back in the swarm before its own docker restarts. */
+const containers = (site: Site, host: Host, previous: readonly Host[]): readonly Step[] => [
+  docker(host, host.isHive ? previous.map((other) => idOf('swarm', other)) : []),
+  ...when(host.isHive && site.dockerNetworks.gwbridge !== undefined, gatewayBridge(site, host)),
+  ...when(host.isHive, swarmMember(site, host, previous)),
+  ...when(host.isFirstHive && site.dockerNetworks.ingress !== undefined, ingress(site, host)),
+  ...when(host.isRepository, registry(site, host)),
+]
+
+export const setupHosts: Phase<SetupHostsFacts> = {
+  name: phase,
+
+  gather: async ({ site }) => readFacts(site),
+
+  async steps({ site, limit, facts, reapplyRoles }: PhaseInput<SetupHostsFacts>): Promise<PhaseSteps> {
+    const hosts = site.hosts.filter((host) => limit.hosts?.has(host.name) !== false)
+    const hives = hosts.filter((host) => host.isHive)
+    const steps: Step[] = []
+    const blobs = new Map<string, readonly Blob[]>()
+    for (const host of hosts) {
+      const first = base(site, host, facts)
+      const addon = await hookSteps(site, phase, host, 'addon', { needs: idsOf(first), always: reapplyRoles === true })
+      const later = containers(site, host, hives.slice(0, Math.max(0, hives.indexOf(host))))
+      const labels = labelling(hives) === host ? [nodeLabels(host, hives)] : []
+      const all = [...first, ...addon.steps, ...later, ...labels]
+      const addon2 = await hookSteps(site, phase, host, 'addon2', { needs: idsOf(all), always: reapplyRoles === true })
+      steps.push(...all, ...addon2.steps)
+      blobs.set(host.name, distinct([...addon.blobs, ...addon2.blobs]))
+    }
+    return { steps: withKnownNeeds(steps), blobs, notices: [] }
+  },
+}
+
+const idsOf = (steps: readonly Step[]): readonly string[] => steps.map((step) => step.id)
+
+const distinct = (blobs: readonly Blob[]): readonly Blob[] => [...new Map(blobs.map((blob) => [blob.sha256, blob])).values()]
+
+/** Each id once (both hooks bring Ansible along), and needs only of what is in the list. */
+function withKnownNeeds(steps: readonly Step[]): Step[] {
+  const byId = new Map<string, Step>()
+  for (const step of steps) if (!byId.has(step.id)) byId.set(step.id, step)
+  return [...byId.values()].map((step) => ({ ...step, needs: step.needs.filter((need) => byId.has(need)) }))
+}

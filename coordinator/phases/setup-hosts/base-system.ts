@@ -1,0 +1,95 @@
+/** What every server has whatever it is for: its name, the names of the others, packages, kernel settings, time and language. */
+import type { Step } from '#gen/hive/v1/step.ts'
+import { UnitState } from '#gen/hive/v1/steps_host.ts'
+import type { Host, Site } from '../../inventory/site.ts'
+import type { SetupHostsFacts } from './facts.ts'
+import { hostStep } from './host-step.ts'
+
+export const hostname = (host: Host): Step => hostStep(host, 'hostname', `host name ${host.shortName}`, 'ensureHostname', { name: host.shortName })
+
+/** The full name comes first: it is what an address is resolved to, and logs are filed by it. */
+export const hostsFile = (site: Site, host: Host): Step =>
+  hostStep(host, 'hosts-file', 'names of all servers in /etc/hosts', 'ensureBlock', {
+    path: '/etc/hosts',
+    marker: 'servers',
+    content: lines(site.hosts.map((server) => `${server.address} ${server.name}${server.shortName === server.name ? '' : ` ${server.shortName}`}`)),
+    atTop: true,
+    commentOut: [],
+    validate: [],
+    system: '',
+  })
+
+/**
+ * One installation for all that a server needs, so that a new host asks its package sources once. Docker's own packages
+ * come from Debian there, and from docker's repository on EL, which has none.
+ */
+export const packages = (host: Host): Step => {
+  const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata']
+  const repository = host.isRepository ? ['docker-registry'] : []
+  return hostStep(
+    host,
+    'packages',
+    'packages',
+    'ensurePackages',
+    {
+      apt: [...common, 'ansible', 'docker.io', 'hostname', 'python3', ...repository].sort(),
+      dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'hostname', 'python3'].sort(),
+      absent: [],
+      hold: [],
+    },
+    { after: ['docker-source', 'docker-config'], timeoutSeconds: 1800 },
+  )
+}
+
+export const siteCertificates = (site: Site, host: Host, facts: SetupHostsFacts): Step =>
+  hostStep(host, 'trust', "trust in the site's certificates", 'ensureTrustAnchor', { name: `hive-${site.name}`, pem: facts.caPem }, { after: ['packages'] })
+
+/** Swarm's overlay networks and published ports forward between interfaces. */
+export const kernelSettings = (host: Host): Step =>
+  hostStep(host, 'kernel-settings', 'kernel settings for overlay networks', 'ensureSysctl', { file: '90-hive.conf', values: { 'net.ipv4.ip_forward': '1' } })
+
+export const selinux = (host: Host): Step => hostStep(host, 'selinux', `SELinux ${host.settings.selinux}`, 'ensureSelinux', { mode: host.settings.selinux })
+
+/** Its rules are not swarm's: it would drop what docker lets through. Hosts that never had it are fine. */
+export const noFirewalld = (host: Host): Step =>
+  hostStep(host, 'firewalld', 'no firewalld beside docker', 'ensureUnit', {
+    name: 'firewalld.service',
+    aliases: [],
+    enabled: false,
+    state: UnitState.STOPPED,
+    watchFiles: [],
+    reload: false,
+    optional: true,
+  })
+
+/** Updates are made when somebody looks. */
+export const noAutomaticUpdates = (host: Host): Step =>
+  hostStep(host, 'automatic-updates', 'no updates by themselves', 'ensureUnit', {
+    name: 'dnf-automatic.timer',
+    aliases: [],
+    enabled: false,
+    state: UnitState.STOPPED,
+    watchFiles: [],
+    reload: false,
+    optional: true,
+  })
+
+/** systemd in a container of its own needs cgroup2 without nsdelegate, which EL mounts it with. From the next boot on. */
+export const cgroupMount = (host: Host): Step =>
+  hostStep(host, 'cgroup-mount', 'cgroup2 without nsdelegate (EL, at the next boot)', 'ensureBlock', {
+    path: '/etc/fstab',
+    marker: 'cgroup2',
+    content: 'cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0\n',
+    atTop: false,
+    commentOut: ['^cgroup2\\s'],
+    validate: [],
+    system: 'dnf',
+  })
+
+export const timezone = (host: Host): Step =>
+  hostStep(host, 'timezone', `time zone ${host.settings.timezone}`, 'ensureTimezone', { timezone: host.settings.timezone ?? '' }, { after: ['packages'] })
+
+export const locale = (host: Host): Step =>
+  hostStep(host, 'locale', `locale ${host.settings.locale}`, 'ensureLocale', { locale: host.settings.locale ?? '' }, { after: ['packages'] })
+
+export const lines = (all: readonly string[]): string => all.map((line) => `${line}\n`).join('')

@@ -1,0 +1,76 @@
+/** dockerd: where its packages come from, how it is configured, and that it runs so. */
+import type { Step } from '#gen/hive/v1/step.ts'
+import { Disruption } from '#gen/hive/v1/step.ts'
+import { type File, UnitState } from '#gen/hive/v1/steps_host.ts'
+import type { Host, Site } from '../../inventory/site.ts'
+import type { SetupHostsFacts } from './facts.ts'
+import { hostStep } from './host-step.ts'
+
+const daemonConfig = '/etc/docker/daemon.json'
+
+export const dockerSource = (host: Host): Step =>
+  hostStep(host, 'docker-source', "docker's package source (EL)", 'ensureFiles', {
+    files: [{ ...file('/etc/yum.repos.d/docker-ce.repo', repository), system: 'dnf' }],
+  })
+
+const repository = `[docker-ce-stable]
+name=Docker CE
+baseurl=https://download.docker.com/linux/centos/$releasever/$basearch/stable
+enabled=1
+gpgcheck=1
+gpgkey=https://download.docker.com/linux/centos/gpg
+`
+
+/** Before the packages, so that a new dockerd starts with it. The registry's CA is read at each pull, without a restart. */
+export const dockerConfig = (site: Site, host: Host, facts: SetupHostsFacts): Step =>
+  hostStep(host, 'docker-config', "docker's configuration", 'ensureFiles', {
+    files: [
+      file(daemonConfig, `${JSON.stringify(daemonOptions(site, host), null, 2)}\n`),
+      file(`/etc/docker/certs.d/${site.registry.host}:${site.registry.port}/ca.crt`, facts.caPem),
+    ],
+  })
+
+/** No `hosts`: the local socket is the only way in. No live-restore: swarm does not go with it. */
+function daemonOptions(site: Site, host: Host): Record<string, unknown> {
+  const { bridgeAddress } = site.dockerNetworks
+  return {
+    ...(bridgeAddress === undefined ? {} : { bip: bridgeAddress }),
+    ...(host.settings.registryMirror === undefined ? {} : { 'registry-mirrors': [host.settings.registryMirror] }),
+    'log-driver': 'json-file',
+    'log-opts': { 'max-file': '3', 'max-size': '10m' },
+  }
+}
+
+/** `before`: what must be done on other hosts first, so that not all dockerds of a swarm restart at once. */
+export const docker = (host: Host, before: readonly string[]): Step =>
+  hostStep(
+    host,
+    'docker',
+    'docker runs with its configuration',
+    'ensureUnit',
+    {
+      name: 'docker.service',
+      aliases: [],
+      enabled: true,
+      state: UnitState.STARTED,
+      watchFiles: [daemonConfig],
+      reload: false,
+      optional: false,
+    },
+    {
+      after: ['packages', 'docker-config', 'hostname', 'hosts-file', 'kernel-settings', 'selinux', 'firewalld', 'addon'],
+      needs: before,
+      disruption: Disruption.RESTART,
+    },
+  )
+
+const file = (path: string, content: string): File => ({
+  path,
+  content: Buffer.from(content),
+  mode: 0o644,
+  owner: '',
+  group: '',
+  secret: false,
+  absent: false,
+  system: '',
+})

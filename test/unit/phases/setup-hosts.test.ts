@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { Step } from '#gen/hive/v1/step.ts'
+import type { Site } from '../../../coordinator/inventory/site.ts'
+import type { Limit } from '../../../coordinator/phases/phase.ts'
+import { setupHosts } from '../../../coordinator/phases/setup-hosts.ts'
+import { hostFixture, siteFixture, splitNetworks } from './site-fixture.ts'
+
+const facts = { caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', publicKeys: ['ssh-ed25519 AAAA admin'] }
+const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
+
+async function stepsOf(site: Site, limit: Limit = everything): Promise<readonly Step[]> {
+  const state = { get: () => undefined, set: () => undefined } as never
+  const { steps } = await setupHosts.steps({ site, limit, facts, state })
+  return steps
+}
+
+const on = (steps: readonly Step[], host: string) => steps.filter((step) => step.host === host)
+const find = (steps: readonly Step[], what: string): Step => {
+  const step = steps.find((one) => one.id === `setup-hosts/${what}`)
+  assert.ok(step !== undefined, `there is a step ${what}`)
+  return step
+}
+
+function specOf(step: Step): Record<string, unknown> {
+  assert.ok(step.spec?.kind !== undefined)
+  return step.spec.kind.value as unknown as Record<string, unknown>
+}
+
+/** The ids that come before a step, however far. */
+function before(steps: readonly Step[], step: Step): Set<string> {
+  const found = new Set<string>()
+  const visit = (id: string) => {
+    for (const need of steps.find((one) => one.id === id)?.needs ?? [])
+      if (!found.has(need)) {
+        found.add(need)
+        visit(need)
+      }
+  }
+  visit(step.id)
+  return found
+}
+
+const full = siteFixture({
+  hosts: [0, 1, 2, 3].map((index) => hostFixture(index, 4, { timezone: 'Asia/Tokyo', locale: 'ja_JP.utf8', ntpServers: ['ntp.example.com'] })),
+  rest: { dockerNetworks: splitNetworks },
+})
+
+test('the first hive of a site with all settings', async () => {
+  assert.deepEqual(
+    on(await stepsOf(full), 'p-hive0.pdns').map((step) => `${step.id.slice('setup-hosts/'.length)}: ${step.title}`),
+    [
+      'hostname@p-hive0.pdns: host name p-hive0',
+      'hosts-file@p-hive0.pdns: names of all servers in /etc/hosts',
+      'kernel-settings@p-hive0.pdns: kernel settings for overlay networks',
+      'selinux@p-hive0.pdns: SELinux permissive',
+      'firewalld@p-hive0.pdns: no firewalld beside docker',
+      'automatic-updates@p-hive0.pdns: no updates by themselves',
+      'cgroup-mount@p-hive0.pdns: cgroup2 without nsdelegate (EL, at the next boot)',
+      "docker-source@p-hive0.pdns: docker's package source (EL)",
+      "docker-config@p-hive0.pdns: docker's configuration",
+      'packages@p-hive0.pdns: packages',
+      "trust@p-hive0.pdns: trust in the site's certificates",
+      'timezone@p-hive0.pdns: time zone Asia/Tokyo',
+      'locale@p-hive0.pdns: locale ja_JP.utf8',
+      'time-servers-apt@p-hive0.pdns: time servers ntp.example.com',
+      'time-servers-dnf@p-hive0.pdns: time servers ntp.example.com',
+      'time-sync@p-hive0.pdns: time synchronisation runs',
+      'users@p-hive0.pdns: users admin',
+      'sshd-config@p-hive0.pdns: sshd takes keys only',
+      'sshd@p-hive0.pdns: sshd runs with its configuration',
+      'docker@p-hive0.pdns: docker runs with its configuration',
+      'gateway-bridge@p-hive0.pdns: network docker_gwbridge',
+      'swarm@p-hive0.pdns: the swarm',
+      'ingress@p-hive0.pdns: network apiarist-ingress',
+      "labels@p-hive0.pdns: labels of the swarm's nodes",
+    ],
+  )
+})
+
+test('the repository server of a site without settings is in no swarm and has the registry', async () => {
+  assert.deepEqual(
+    on(await stepsOf(siteFixture()), 'p-hive3.pdns').map((step) => step.id.slice('setup-hosts/'.length)),
+    [
+      'hostname@p-hive3.pdns',
+      'hosts-file@p-hive3.pdns',
+      'kernel-settings@p-hive3.pdns',
+      'selinux@p-hive3.pdns',
+      'firewalld@p-hive3.pdns',
+      'automatic-updates@p-hive3.pdns',
+      'docker-source@p-hive3.pdns',
+      'docker-config@p-hive3.pdns',
+      'packages@p-hive3.pdns',
+      'trust@p-hive3.pdns',
+      'users@p-hive3.pdns',
+      'sshd-config@p-hive3.pdns',
+      'sshd@p-hive3.pdns',
+      'docker@p-hive3.pdns',
+      'registry@p-hive3.pdns',
+    ],
+  )
+})
+
+test('ids are unique, needs name steps of the list, and no step needs itself however far', async () => {
+  const limited = { ...everything, hosts: new Set(['p-hive1.pdns']) }
+  for (const steps of [await stepsOf(full), await stepsOf(siteFixture()), await stepsOf(full, limited)]) {
+    const ids = new Set(steps.map((step) => step.id))
+    assert.equal(ids.size, steps.length)
+    for (const step of steps) {
+      for (const need of step.needs) assert.ok(ids.has(need), `${step.id} needs ${need}`)
+      assert.ok(!before(steps, step).has(step.id), step.id)
+    }
+  }
+})
+
+test('docker of a hive waits until the hives before it are back in the swarm', async () => {
+  const steps = await stepsOf(full)
+  assert.ok(before(steps, find(steps, 'docker@p-hive2.pdns')).has('setup-hosts/swarm@p-hive1.pdns'))
+  assert.ok(!before(steps, find(steps, 'docker@p-hive3.pdns')).has('setup-hosts/swarm@p-hive0.pdns'))
+})
+
+test('the network of the ingress is there before others join', async () => {
+  const steps = await stepsOf(full)
+  assert.ok(find(steps, 'swarm@p-hive1.pdns').needs.includes('setup-hosts/ingress@p-hive0.pdns'))
+  assert.deepEqual(specOf(find(steps, 'ingress@p-hive0.pdns'))['ipam'], [{ subnet: '172.31.253.0/24', gateway: '172.31.253.1', ipRange: '' }])
+})
+
+test('the first hive makes the swarm, the others join at those before them', async () => {
+  const steps = await stepsOf(siteFixture())
+  const first = specOf(find(steps, 'swarm@p-hive0.pdns'))
+  assert.deepEqual([first['init'], first['remoteAddresses']], [true, ['192.168.0.11:2377', '192.168.0.12:2377']])
+  const third = specOf(find(steps, 'swarm@p-hive2.pdns'))
+  assert.deepEqual([third['init'], third['role'], third['remoteAddresses']], [false, 'manager', ['192.168.0.10:2377', '192.168.0.11:2377']])
+})
+
+test('a host alone still joins at the first hive, and sets its own labels', async () => {
+  const steps = await stepsOf(full, { ...everything, hosts: new Set(['p-hive2.pdns']) })
+  assert.deepEqual(specOf(find(steps, 'swarm@p-hive2.pdns'))['remoteAddresses'], ['192.168.0.10:2377'])
+  assert.deepEqual(specOf(find(steps, 'labels@p-hive2.pdns'))['nodes'], [{ node: 'p-hive2', labels: { hives: 'true', private: 'true', servers: 'true' } }])
+})
+
+test('workers are joined as workers and nobody joins at them', async () => {
+  const hosts = [0, 1, 2, 3].map((index) => hostFixture(index, 4, { swarmMode: 'worker' }))
+  const steps = await stepsOf(siteFixture({ hosts }))
+  assert.equal(specOf(find(steps, 'swarm@p-hive0.pdns'))['role'], 'manager')
+  const third = specOf(find(steps, 'swarm@p-hive2.pdns'))
+  assert.deepEqual([third['role'], third['remoteAddresses']], ['worker', ['192.168.0.10:2377']])
+})
+
+test('every server is known by its full name first', async () => {
+  const block = specOf(find(await stepsOf(siteFixture()), 'hosts-file@p-hive1.pdns'))
+  assert.equal(
+    block['content'],
+    '192.168.0.10 p-hive0.pdns p-hive0\n192.168.0.11 p-hive1.pdns p-hive1\n192.168.0.12 p-hive2.pdns p-hive2\n192.168.0.13 p-hive3.pdns p-hive3\n',
+  )
+})
+
+test('docker listens on its local socket only and trusts the registry', async () => {
+  const { files } = specOf(find(await stepsOf(full), 'docker-config@p-hive1.pdns')) as { files: { path: string; content: Buffer }[] }
+  const [config, ca] = files
+  assert.deepEqual(JSON.parse(config?.content.toString() ?? ''), {
+    bip: '172.31.254.129/25',
+    'log-driver': 'json-file',
+    'log-opts': { 'max-file': '3', 'max-size': '10m' },
+  })
+  assert.equal(ca?.path, '/etc/docker/certs.d/p-hive3.pdns:5000/ca.crt')
+  assert.equal(ca?.content.toString(), facts.caPem)
+})
+
+test('sshd is configured after somebody can log in with a key, and checked before it counts', async () => {
+  const steps = await stepsOf(siteFixture({ hosts: [hostFixture(0, 2, { sshdPort: 2222 }), hostFixture(1, 2)] }))
+  const config = find(steps, 'sshd-config@p-hive0.pdns')
+  assert.deepEqual(config.needs, ['setup-hosts/users@p-hive0.pdns'])
+  const { content, validate } = specOf(config) as { content: string; validate: string[] }
+  assert.match(content, /^Port 2222\nPasswordAuthentication no\n/)
+  assert.doesNotMatch(content, /PermitRootLogin/)
+  assert.deepEqual(validate, ['/usr/sbin/sshd', '-t', '-f', '%s'])
+})
+
+test('users of the site come with their groups, whose members may use sudo', async () => {
+  const ops = { name: 'ops', uid: 2001, group: 'operators', publicKey: 'ssh-ed25519 BBBB ops\n' }
+  const hosts = [hostFixture(0, 2, { users: [ops], userGroups: [{ name: 'operators', gid: 2000 }] }), hostFixture(1, 2)]
+  const steps = await stepsOf(siteFixture({ hosts }))
+  const value = specOf(find(steps, 'users@p-hive0.pdns')) as { users: { name: string; authorizedKeys: string[]; sudo: boolean }[]; groups: unknown[] }
+  assert.deepEqual(value.groups, [{ name: 'operators', gid: 2000, sudo: true }])
+  assert.deepEqual(
+    value.users.map(({ name, authorizedKeys, sudo }) => ({ name, authorizedKeys, sudo })),
+    [
+      { name: 'admin', authorizedKeys: ['ssh-ed25519 AAAA admin'], sudo: true },
+      { name: 'ops', authorizedKeys: ['ssh-ed25519 BBBB ops'], sudo: false },
+    ],
+  )
+  assert.match((specOf(find(steps, 'sshd-config@p-hive0.pdns')) as { content: string }).content, /PermitRootLogin no/)
+})

@@ -1,0 +1,88 @@
+/** A small site made by hand: what phases read, and nothing behind it. */
+import type { Host, HostSettings, Site } from '../../../coordinator/inventory/site.ts'
+
+export const settings: HostSettings = {
+  admin: 'admin',
+  adminGroup: 'admin',
+  adminUid: undefined,
+  adminGid: undefined,
+  rootPassword: undefined,
+  sshdPort: 22,
+  timezone: undefined,
+  locale: undefined,
+  ntpServers: [],
+  selinux: 'permissive',
+  swarmMode: 'manager',
+  users: [],
+  userGroups: [],
+  agentPort: 17443,
+  registryMirror: undefined,
+  diskSizeGb: undefined,
+  mirroredDiskSizeGb: undefined,
+  memoryMb: undefined,
+  cpus: undefined,
+}
+
+/** Host number `index` (from 0) of a private stage of site `pdns`: the last of `count` is the repository server. */
+export function hostFixture(index: number, count: number, given: Partial<HostSettings> = {}): Host {
+  const isRepository = index === count - 1
+  const isHive = !isRepository
+  return {
+    name: `p-hive${index}.pdns`,
+    shortName: `p-hive${index}`,
+    index,
+    address: `192.168.0.${10 + index}`,
+    netmask: '255.255.255.0',
+    prefixLength: 24,
+    subnet: '192.168.0.0/24',
+    zone: undefined,
+    groups: ['servers', 'private', ...(isHive ? ['hives'] : ['repository']), ...(index === 0 ? ['first_hive'] : [])],
+    isHive,
+    isRepository,
+    isFirstHive: index === 0,
+    settings: { ...settings, ...given },
+  }
+}
+
+export interface SiteChoice {
+  readonly hosts?: readonly Host[]
+  readonly rest?: Partial<Site>
+}
+
+export function siteFixture({ hosts = [0, 1, 2, 3].map((index) => hostFixture(index, 4)), rest = {} }: SiteChoice = {}): Site {
+  return {
+    name: 'pdns',
+    stage: 'private',
+    provider: 'nspawn',
+    effectiveProvider: 'nspawn',
+    root: '/nowhere',
+    contextDir: '/nowhere/.hive/private',
+    cidr: '192.168.0.0/24',
+    internalCidr: undefined,
+    internalCidrV6: undefined,
+    attributes: {},
+    hosts,
+    networks: [],
+    volumes: [],
+    images: [],
+    services: [],
+    registry: { host: 'p-hive3.pdns', port: 5000, user: 'hive', password: 'registry-password' },
+    externalRegistries: [],
+    dockerNetworks: { bridgeAddress: undefined, gwbridge: undefined, ingress: undefined },
+    groups: new Map(),
+    variable: () => undefined,
+    isSecret: () => false,
+    ansibleInventory: () => {
+      throw new Error('this fixture has no Ansible inventory')
+    },
+    notices: [],
+    ...rest,
+  }
+}
+
+/** What `internal_cidr: 172.31.252.0/22` is split into. */
+export const splitNetworks: Site['dockerNetworks'] = {
+  bridgeAddress: '172.31.254.129/25',
+  gwbridge: { subnet: '172.31.254.0/25', subnetV6: undefined },
+  ingress: { subnet: '172.31.253.0/24', gateway: '172.31.253.1' },
+}
