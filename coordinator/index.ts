@@ -1,0 +1,201 @@
+/** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
+import { applyInfra, planInfra } from './bootstrap/build-infra.ts'
+import { isUnreachable } from './client/errors.ts'
+import { SiteAgents } from './client/site-agents.ts'
+import { outsideStageNetwork } from './client/stage-network.ts'
+import { type Emit, type PhaseName, phaseNames } from './events.ts'
+import { loadSite } from './inventory/load.ts'
+import type { Site } from './inventory/site.ts'
+import { buildImages } from './phases/build-images.ts'
+import { buildNetworks } from './phases/build-networks.ts'
+import { buildVolumes } from './phases/build-volumes.ts'
+import { deployServices } from './phases/deploy-services.ts'
+import { initializeServices } from './phases/initialize-services.ts'
+import type { Limit, Phase } from './phases/phase.ts'
+import { setupHosts } from './phases/setup-hosts.ts'
+import { StagePki } from './pki/stage-pki.ts'
+import { providerFor } from './providers/index.ts'
+import type { Provider } from './providers/provider.ts'
+import { attachToActiveRuns } from './run/attach.ts'
+import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport, planPhases } from './run/deploy.ts'
+import { exclusively, reachableClients } from './run/exclusive.ts'
+import { openStageState, type StageState } from './run/stage-state.ts'
+import { type StageStatus, stageStatus } from './run/status.ts'
+
+export type { DeployResult, PhaseReport } from './run/deploy.ts'
+export type { HostStatus, StageStatus } from './run/status.ts'
+
+export interface OpenOptions {
+  readonly root: string
+  /** Else the one set, else private. */
+  readonly stage?: string | undefined
+  readonly inventoryPath?: string | undefined
+  readonly contextDir?: string | undefined
+  /** Allocations and generated passwords are kept. */
+  readonly writes: boolean
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+export interface PlanOptions {
+  /** In whatever order; they are carried out in theirs. Default: all. */
+  readonly phases?: readonly PhaseName[] | undefined
+  readonly limit?: Limit | undefined
+  /** Ask registries anew what moving tags mean. */
+  readonly refreshImages?: boolean | undefined
+  readonly reapplyRoles?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface DeployOptions extends PlanOptions {
+  /** For people, locks and journals. Default "deploy". */
+  readonly command?: string | undefined
+  /** Names of hosts, volumes … that may be destroyed. */
+  readonly allow?: ReadonlySet<string> | undefined
+}
+
+const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
+
+const agentPhases: Readonly<Record<Exclude<PhaseName, 'build-infra'>, Phase>> = {
+  'setup-hosts': setupHosts as Phase,
+  'build-images': buildImages as Phase,
+  'build-networks': buildNetworks as Phase,
+  'build-volumes': buildVolumes as Phase,
+  'deploy-services': deployServices as Phase,
+  'initialize-services': initializeServices as Phase,
+}
+
+/** Loads the inventory and what belongs to the stage; asks nobody. Throws InventoryError, HiveError. */
+export async function openStage(options: OpenOptions): Promise<Stage> {
+  const { root, stage, inventoryPath, contextDir, writes } = options
+  const site = await loadSite({ root, stage, inventoryPath, contextDir, createPasswords: writes, persist: writes })
+  return new Stage(site, options)
+}
+
+export class Stage {
+  readonly site: Site
+  readonly pki: StagePki
+  readonly agents: SiteAgents
+  readonly state: StageState
+  readonly #options: OpenOptions
+  #provider: Provider | undefined
+
+  constructor(site: Site, options: OpenOptions) {
+    const { contextDir, effectiveProvider } = site
+    this.site = site
+    this.#options = options
+    this.state = openStageState(contextDir)
+    this.pki = new StagePki({ contextDir, siteName: site.name, givenCa: givenCa(site) })
+    this.agents = new SiteAgents({
+      hosts: site.hosts,
+      credentials: () => this.pki.adminCredentials(),
+      enrolled: (host) => this.pki.enrolled(host),
+      whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
+    })
+  }
+
+  /** Throws HiveError 'unsupported' for a provider that is not there. */
+  get provider(): Provider {
+    this.#provider ??= providerFor(this.site)
+    return this.#provider
+  }
+
+  /** What a deploy would change. Changes nothing, and needs neither hosts nor accounts to exist. */
+  plan(options: PlanOptions = {}): Promise<readonly PhaseReport[]> {
+    return planPhases(this.#common(options))
+  }
+
+  /** Rejects with HiveError 'locked' when another coordinator is at work; what fails later is in the result. */
+  deploy(options: DeployOptions = {}): Promise<DeployResult> {
+    return deployPhases({ ...this.#common(options), command: options.command ?? 'deploy', allow: options.allow ?? new Set() })
+  }
+
+  status(signal = this.#options.signal): Promise<StageStatus> {
+    return stageStatus({ site: this.site, agents: this.agents, provider: this.provider, signal })
+  }
+
+  /** Stops all hosts; nothing is lost. */
+  halt(signal = this.#options.signal): Promise<void> {
+    return this.#withHosts('halt', signal, (context) => this.provider.halt(context))
+  }
+
+  start(signal = this.#options.signal): Promise<void> {
+    return this.#withHosts('start', signal, (context) => this.provider.start(context))
+  }
+
+  /** Removes all hosts of the stage with what is on them. Idempotent. CA, keys and allocations stay. */
+  destroy(signal = this.#options.signal): Promise<void> {
+    return this.#withHosts('destroy', signal, async (context) => {
+      await this.provider.destroy(context)
+      for (const { name } of this.site.hosts) this.pki.forgetHost(name)
+    })
+  }
+
+  /** Follows what agents still do to its end; answers how many runs there were. */
+  async watchActive(signal = this.#options.signal): Promise<number> {
+    return attachToActiveRuns(await reachableClients(this.site, this.agents, signal), this.#options.emit, signal)
+  }
+
+  /** Asks agents to stop what they still do; answers how many runs that were. */
+  async cancelActive(signal = this.#options.signal): Promise<number> {
+    const clients = await reachableClients(this.site, this.agents, signal)
+    const counts = await Promise.all(
+      clients.map(async ({ step }) => {
+        const { runs } = await step.listRuns({ activeOnly: true, limit: 0 }, { signal })
+        const answers = await Promise.all(runs.map(({ runId }) => step.cancelRun({ runId }, { signal })))
+        return answers.filter(({ wasActive }) => wasActive).length
+      }),
+    ).catch((error: unknown) => {
+      if (isUnreachable(error)) return []
+      throw error
+    })
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  close(): void {
+    this.agents.close()
+  }
+
+  #common({ phases = phaseNames, limit = everything, refreshImages = false, reapplyRoles = false, signal }: PlanOptions) {
+    const { site, agents, state } = this
+    return {
+      site,
+      agents,
+      state,
+      limit,
+      refreshImages,
+      reapplyRoles,
+      infrastructure: this.#infrastructure(),
+      phases: phaseNames.filter((name) => phases.includes(name)).map((name) => (name === 'build-infra' ? name : agentPhases[name])),
+      emit: this.#options.emit,
+      signal: signal ?? this.#options.signal,
+      now: () => new Date(),
+    }
+  }
+
+  #infrastructure(): Infrastructure {
+    return {
+      plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, emit: this.#options.emit, signal }),
+      apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, emit, signal }),
+    }
+  }
+
+  /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
+  #withHosts(purpose: string, signal: AbortSignal, work: (context: { site: Site; emit: Emit; signal: AbortSignal }) => Promise<void>): Promise<void> {
+    const { site, agents } = this
+    return exclusively({ site, agents, purpose, signal, now: () => new Date() }, async (lock, held) => {
+      await lock.release()
+      await work({ site, emit: this.#options.emit, signal: held })
+      for (const { name } of site.hosts) agents.forget(name)
+    })
+  }
+}
+
+/** hive_ca_cert and hive_ca_key, as any host of the stage sees them. */
+function givenCa(site: Site) {
+  const text = (variable: string): string | undefined => {
+    const value = site.hosts[0] === undefined ? undefined : site.variable(site.hosts[0].name, variable)
+    return typeof value === 'string' && value.trim() !== '' ? value : undefined
+  }
+  return { certificatePem: text('hive_ca_cert'), keyPem: text('hive_ca_key') }
+}
