@@ -166,7 +166,12 @@ export class Variables {
     if (known !== undefined) return known
     const scope: HostScope = {
       inventoryName,
-      variable: (name) => (name === 'hostvars' ? this.hostvars : name === 'omit' ? omit : this.get(inventoryName, name)),
+      variable: (name) => {
+        if (name === 'hostvars') return this.hostvars
+        // Jinja's word is none; sites write `x if … else null` and mean to leave the key out.
+        if (name === 'omit' || (name === 'null' && !Object.hasOwn(this.raw(inventoryName), name))) return omit
+        return this.get(inventoryName, name)
+      },
       lookup: (plugin, args, options) => this.#lookup(plugin, args, options, scope),
       secret: () => {
         this.#sawSecret = true

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { loadSite } from '../../../coordinator/inventory/load.ts'
+import { inventoryJson } from '../../../coordinator/inventory/render-inventory.ts'
+import { services, siteFolder } from './site-folder.ts'
+
+describe('what sites for hive-builder write', () => {
+  test('labels: null is left out, other values become JSON, HIVE_STANDALONE is added', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:
+  image: nginx
+  labels:
+    HIVE_VIP: "{{ '10.0.0.9' if hive_stage == 'production' else null }}"
+    HIVE_MARK: "{{ omit }}"
+    nothing:
+    webgate:
+      proxies: [{target_port: 80, on: yes}]
+    number: 5
+`),
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(site.services[0]?.labels, { webgate: '{"proxies":[{"target_port":80,"True":true}]}', number: '5', HIVE_STANDALONE: 'False' })
+  })
+
+  test('environment as a list of mappings with one key each', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:
+  image: nginx
+  environment:
+  - HOST: "{{ groups['repository'] | intersect(groups[hive_stage]) | first }}:5000/image_x"
+  - NUMBER: 5
+`),
+    })
+    assert.deepEqual((await loadSite({ root, env: {} })).services[0]?.environment, { HOST: 'p-hive3.test.example.com:5000/image_x', NUMBER: '5' })
+  })
+
+  test('both port syntaxes, omitted published ports, long form without protocol, unquoted pairs that stay text', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`a:
+  image: a
+  ports: [8080:80, "8081", "53:53/udp", {target_port: 9000}, {target_port: "443", published_port: "443", mode: host}]
+b:
+  image: b
+  ports: ["8081/tcp", "8081/udp", 4200:4200]
+`),
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(
+      site.services.map((service) => service.ports.map((port) => `${port.published}:${port.target}/${port.protocol}${port.mode === 'host' ? ' host' : ''}`)),
+      [
+        ['8080:80/tcp', '61001:8081/tcp', '53:53/udp', '61002:9000/tcp', '443:443/tcp host'],
+        ['61003:8081/tcp', '61003:8081/udp', '4200:4200/tcp'],
+      ],
+    )
+  })
+
+  test('a standalone service gets its mounts, capabilities and command', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`webgate:
+  image: {from: base, roles: []}
+  standalone: True
+  volumes:
+  - {source: /var/consul, target: /var/consul, type: bind}
+`),
+    })
+    const site = await loadSite({ root, env: {} })
+    const service = site.services[0]
+    assert.deepEqual(service?.command, ['sh', '-c', 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init'])
+    assert.deepEqual(
+      service?.mounts.map((mount) => `${mount.type} ${mount.source}${mount.target}`),
+      ['tmpfs /run', 'tmpfs /tmp', 'tmpfs /sys/fs/cgroup', 'bind /var/consul/var/consul'],
+    )
+    assert.deepEqual(service?.capAdd, ['NET_ADMIN', 'SYS_ADMIN', 'SYSLOG', 'SYS_PTRACE', 'AUDIT_CONTROL'])
+    assert.equal(service?.labels['HIVE_STANDALONE'], 'True')
+    assert.equal(site.images[0]?.standalone, true)
+    assert.equal(site.images[0]?.privileged, true)
+  })
+
+  test('durations, sizes, placement, restart and health checks', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:
+  image: nginx
+  replicas: "2"
+  stop_grace_period: 1m30s
+  mem_limit: 512M
+  cpu_limit: 0.5
+  command: nginx -g "daemon off;"
+  dns: 10.0.0.1
+  placement: {constraints: [node.labels.repository != true], preferences: [{spread: node.labels.zone}]}
+  restart_config: {condition: on-failure, delay: 5s, max_attempts: 3}
+  healthcheck: {test: [CMD, "true"], interval: 10s, retries: 2}
+  backup_scripts:
+  - {name: db, container: web, backup_command: dump, cleanup_days_before: 3, ext: sql}
+  monitor_error: ['timed out .* "/x', '[[:digit:]]+ failed']
+`),
+    })
+    const site = await loadSite({ root, env: {} })
+    const service = site.services[0]
+    assert.equal(service?.replicas, 2)
+    assert.equal(service?.stopGracePeriodNs, 90_000_000_000n)
+    assert.equal(service?.memoryLimitBytes, 536_870_912n)
+    assert.deepEqual(service?.command, ['nginx', '-g', 'daemon off;'])
+    assert.deepEqual(service?.dns, ['10.0.0.1'])
+    assert.deepEqual(service?.preferences, ['node.labels.zone'])
+    assert.deepEqual(service?.restart, { condition: 'on-failure', delayNs: 5_000_000_000n, maxAttempts: 3, windowNs: undefined })
+    assert.equal(service?.healthcheck?.intervalNs, 10_000_000_000n)
+    assert.equal(service?.backupScripts[0]?.ext, 'sql')
+    assert.ok(site.notices.some((notice) => notice.includes("'container' means nothing")))
+  })
+
+  test("variables of pseudo-hosts override the definitions, the host's over its groups'", async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:
+  image: {from: nginx, roles: [addon]}
+  replicas: 2
+  labels: {a: "{{ where }}"}
+  volumes: [{source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}]
+`),
+      'inventory/group_vars/all.yml': 'where: all\n',
+      'inventory/group_vars/services/10-a.yml': 'where: services\n',
+      'inventory/group_vars/production.yml': 'where: production\n',
+      'inventory/host_vars/web.json': '{"hive_replicas": 3}',
+      'inventory/host_vars/image_web.yml': 'hive_from: "nginx:{{ version }}"\nversion: "1.27"\n',
+      'inventory/host_vars/volume_d.yaml': 'hive_volume: {name: d, drbd: {size: 5G, fstype: ext4, device_id: 1}}\n',
+      'inventory/host_vars/hive_default_network.yml': 'hive_network_attachable: no\n',
+      'inventory/host_vars/p-hive1.test.example.com': 'hive_agent_port: 12345\n',
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.equal(site.services[0]?.replicas, 3)
+    assert.equal(site.services[0]?.labels['a'], 'services')
+    assert.equal(site.images[0]?.from, 'nginx:1.27')
+    assert.deepEqual([site.volumes[0]?.size, site.volumes[0]?.fstype], ['5G', 'ext4'])
+    assert.equal(site.networks[0]?.attachable, false)
+    assert.deepEqual(
+      site.hosts.map((host) => host.settings.agentPort),
+      [17443, 12345, 17443, 17443],
+    )
+  })
+
+  test('secret files, environment variables and files for lookups', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:
+  image: nginx
+  environment:
+    A: "{{ credentials.key }}"
+    B: "prefix-{{ credentials.key }}"
+    C: "{{ lookup('file', 'note.txt') }}"
+    D: "{{ lookup('pipe', 'echo hello') }}"
+    API_TOKEN: plain
+    HOME: "{{ lookup('env', 'HOME') }}"
+`),
+      'inventory/group_vars/services.yml': "credentials: \"{{ lookup('file', inventory_dir | dirname + '/secrets.yml') | from_yaml | default({}) }}\"\n",
+      'secrets.yml': 'key: very-secret\n',
+      'files/note.txt': 'a note\n',
+    })
+    const site = await loadSite({ root, env: { HOME: '/home/me' }, runCommands: true })
+    assert.deepEqual(site.services[0]?.environment, { A: 'very-secret', B: 'prefix-very-secret', C: 'a note', D: 'hello', API_TOKEN: 'plain', HOME: '/home/me' })
+    const masked = '********'
+    assert.deepEqual(inventoryJson(site).services[0]?.environment, { A: masked, B: masked, C: 'a note', D: 'hello', API_TOKEN: masked, HOME: '/home/me' })
+  })
+
+  test('passwords have the length and characters asked for, in the file that Ansible would read', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web:\n  image: nginx\n  environment: {P: "{{ lookup('password', hive_context_dir + '/db length=30 chars=digits') }}1A"}\n`),
+    })
+    const path = join(root, '.hive/private/db')
+    const first = (await loadSite({ root, env: {} })).services[0]?.environment['P']
+    assert.equal(existsSync(path), false)
+    assert.match(first ?? '', /^\d{30}1A$/)
+    await loadSite({ root, env: {}, createPasswords: true })
+    assert.equal(`${readFileSync(path, 'utf8').trimEnd()}1A`, first)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+  })
+
+  test('tags are mapped, images pulled where they are not built', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`a:
+  image: mariadb:10.4
+b:
+  image: {from: mariadb:10.4, roles: [], pull_on: [private], pull_from: "ghcr.io/x/b:1"}
+c:
+  image: {from: debian:12, roles: []}
+d:
+  image: "{{ hive_registry }}/image_c"
+`),
+      '.hive/private/tag-mapping.json': JSON.stringify({ 'mariadb:10.4': 'mariadb:10.4.34', 'p-hive3.test.example.com:5000/image_c:latest': 'p-hive3.test.example.com:5000/image_c@sha256:abc' }),
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(
+      site.services.map((service) => service.mappedReference ?? (service.image.kind === 'reference' ? service.image.reference : service.image.image)),
+      ['mariadb:10.4.34', 'image_b', 'p-hive3.test.example.com:5000/image_c@sha256:abc', 'p-hive3.test.example.com:5000/image_c:latest'],
+    )
+    assert.deepEqual(
+      site.images.map((image) => [image.from, image.pullFrom]),
+      [
+        ['mariadb:10.4.34', 'ghcr.io/x/b:1'],
+        ['debian:12', undefined],
+      ],
+    )
+  })
+
+  test('values that must not be rendered', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services('web:\n  image: nginx\n  environment:\n    A: !unsafe "{{ not a template }}"\n'),
+    })
+    assert.equal((await loadSite({ root, env: {} })).services[0]?.environment['A'], '{{ not a template }}')
+  })
+
+  test('internal_cidr plans the networks of docker', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/hive.yml': `plugin: hive_inventory
+name: test
+stages:
+  private: {provider: nspawn, cidr: 10.0.0.0/24, internal_cidr: 172.31.252.0/22, internal_cidr_v6: "fd00:1::/48"}
+`,
+      'inventory/s.yml': 'plugin: hive_services\nservices: {}\nnetworks:\n  front: {ipam: {config: [{subnet: 10.5.0.0/24, gateway: 10.5.0.1}]}}\n',
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(site.dockerNetworks, {
+      bridgeAddress: '172.31.254.129/25',
+      gwbridge: { subnet: '172.31.254.0/25', subnetV6: 'fd00:1:0:8000::/51' },
+      ingress: { subnet: '172.31.253.0/24', gateway: '172.31.253.1' },
+    })
+    assert.deepEqual(
+      site.networks.map((network) => [network.name, network.subnet, network.gateway]),
+      [
+        ['front', '10.5.0.0/24', '10.5.0.1'],
+        ['hive_default_network', '172.31.252.0/24', undefined],
+      ],
+    )
+  })
+
+  test('an empty service body is told, not a crash', async (context) => {
+    const root = siteFolder(context, { 'inventory/s.yml': services('web:\n') })
+    await assert.rejects(loadSite({ root, env: {} }), /'image' is missing/)
+  })
+
+  test('the first hive is chosen by HIVE_FIRST_HIVE', async (context) => {
+    const root = siteFolder(context, {})
+    const site = await loadSite({ root, env: { HIVE_FIRST_HIVE: '2' } })
+    assert.deepEqual(
+      site.hosts.map((host) => host.isFirstHive),
+      [false, false, true, false],
+    )
+    assert.deepEqual(site.groups.get('first_hive'), ['p-hive2.test.example.com'])
+  })
+})
