@@ -1,7 +1,8 @@
 /**
  * The order of a phase's steps, as a pure value: what may start now, what follows from each result.
  *
- * - A step that is already as it should be is not started, unless something it needs is: then its agent looks again.
+ * - A step that is already as it should be is not started, unless something it needs has changed, or goes along: then its agent
+ *   looks again.
  * - A step is given out with the batch in which all it needs is done, or is given out with it to the same host.
  * - A failed or skipped step skips everything that needs it, and nothing else.
  * - A step of an unreachable host is left out. What needs it is skipped, unless other hosts have the same step (same id before
@@ -33,10 +34,12 @@ export class Schedule {
   readonly #dependants = new Map<string, string[]>()
   /** Steps whose absence on a host that is away does not matter to others. */
   readonly #ownPreparation = new Set<string>()
+  readonly #changing: ReadonlySet<string>
   readonly #because = new Map<string, string>()
 
   /** `changing`: ids planned as a change. Throws HiveError 'internal' when needs form a circle. */
   constructor(steps: readonly ScheduledStep[], changing: ReadonlySet<string>, unreachable: ReadonlySet<string> = new Set()) {
+    this.#changing = changing
     for (const step of steps) this.#steps.set(step.id, step)
     const hostsOf = new Map<string, Set<string>>()
     for (const step of steps) {
@@ -93,11 +96,16 @@ export class Schedule {
       again = false
       for (const step of this.#steps.values()) {
         if (this.#states.get(step.id) !== 'waiting' || taken.has(step.id)) continue
-        const ready = this.#knownNeeds(step).every((need) => this.#satisfied(need) || (taken.has(need) && this.#steps.get(need)?.host === step.host))
+        const needs = this.#knownNeeds(step)
+        const ready = needs.every((need) => this.#satisfied(need) || (taken.has(need) && this.#steps.get(need)?.host === step.host))
         if (!ready) continue
+        again = true
+        if (!this.#changing.has(step.id) && !needs.some((need) => taken.has(need) || this.#states.get(need) === 'changed')) {
+          this.#states.set(step.id, 'ok')
+          continue
+        }
         taken.add(step.id)
         batches.set(step.host, [...(batches.get(step.host) ?? []), step.id])
-        again = true
       }
     }
     for (const id of taken) this.#states.set(id, 'running')

@@ -28,7 +28,7 @@ const cases: fc.Arbitrary<Case> = fc
     return {
       steps: order.map(({ step }) => step),
       changing: new Set(ids.filter((_, index) => rows[index]?.changes)),
-      failing: new Set(ids.filter((_, index) => rows[index]?.fails)),
+      failing: new Set(ids.filter((_, index) => rows[index]?.fails && rows[index].changes)),
     }
   })
 
@@ -50,8 +50,8 @@ function play({ steps, changing, failing }: Case, pick: (count: number) => numbe
         const before = ['ok', 'changed', 'unchanged'].includes(schedule.stateOf(need) ?? '') || failedHere.has(need)
         assert.ok(before, `${id} began before ${need}`)
       }
-      const result = step.needs.some((need) => failedHere.has(need)) ? 'skipped' : failing.has(id) ? 'failed' : 'changed'
-      if (result !== 'changed') failedHere.add(id)
+      const result = step.needs.some((need) => failedHere.has(need)) ? 'skipped' : failing.has(id) ? 'failed' : changing.has(id) ? 'changed' : 'unchanged'
+      if (result === 'failed' || result === 'skipped') failedHere.add(id)
       schedule.finish(id, result)
       finished.push(id)
     }
@@ -67,9 +67,8 @@ function expected({ steps, changing, failing }: Case): Map<string, EndState> {
   const end = (id: string): EndState => {
     const known = ends.get(id)
     if (known !== undefined) return known
-    const needs = (byId.get(id)?.needs ?? []).map(end)
-    const started = changing.has(id) || needs.some((need) => need !== 'ok')
-    const state = !started ? 'ok' : needs.some((need) => need === 'failed' || need === 'skipped') ? 'skipped' : failing.has(id) ? 'failed' : 'changed'
+    const held = (byId.get(id)?.needs ?? []).map(end).some((need) => need === 'failed' || need === 'skipped')
+    const state = held ? 'skipped' : failing.has(id) ? 'failed' : changing.has(id) ? 'changed' : 'ok'
     ends.set(id, state)
     return state
   }
@@ -83,7 +82,8 @@ test('every step ends once, after what it needs, and failure skips exactly what 
       const { schedule, finished } = play(one, (count) => (numbers.next().value ?? 0) % count)
       assert.ok(schedule.done)
       assert.equal(new Set(finished).size, finished.length)
-      assert.deepEqual(new Map([...schedule.states()].sort()), new Map([...expected(one)].sort()))
+      const states = [...schedule.states()].map(([id, state]) => [id, state === 'unchanged' ? 'ok' : state] as const)
+      assert.deepEqual(new Map(states.sort()), new Map([...expected(one)].sort()))
     }),
     { numRuns: 300 },
   )
@@ -114,6 +114,21 @@ test('a step that is as it should be is looked at again only where something it 
   const schedule = new Schedule(steps, new Set(['p/file@a']))
   assert.deepEqual([...schedule.take()], [['a', ['p/file@a', 'p/unit@a']]])
   assert.equal(schedule.stateOf('p/other@a'), 'ok')
+})
+
+test('a look that found nothing to change does not spread to other hosts', () => {
+  const steps = [
+    { id: 'p/file@a', host: 'a', needs: [] },
+    { id: 'p/unit@a', host: 'a', needs: ['p/file@a'] },
+    { id: 'p/unit@b', host: 'b', needs: ['p/unit@a'] },
+    { id: 'p/more@b', host: 'b', needs: ['p/unit@b'] },
+  ]
+  const schedule = new Schedule(steps, new Set(['p/file@a']))
+  schedule.take()
+  schedule.finish('p/file@a', 'changed')
+  schedule.finish('p/unit@a', 'unchanged')
+  assert.deepEqual([...schedule.take()], [])
+  assert.ok(schedule.done)
 })
 
 test('a host that is away holds up what needs it, but not what every host prepares for itself', () => {
