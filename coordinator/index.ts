@@ -1,4 +1,5 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
+import { HiveError } from '../proto/errors.ts'
 import { applyInfra, planInfra } from './bootstrap/build-infra.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
@@ -100,6 +101,11 @@ export class Stage {
     return this.#provider
   }
 
+  /** What must be there before hosts can be made and reached from here; some milliseconds where it is there. Idempotent. */
+  async prepare(signal = this.#options.signal): Promise<void> {
+    await this.provider.prepare?.({ site: this.site, emit: this.#options.emit, signal })
+  }
+
   /** What a deploy would change. Changes nothing, and needs neither hosts nor accounts to exist. */
   plan(options: PlanOptions = {}): Promise<readonly PhaseReport[]> {
     return planPhases(this.#common(options))
@@ -175,6 +181,16 @@ export class Stage {
 
   #infrastructure(): Infrastructure {
     return {
+      absent: async (signal) => {
+        try {
+          const power = await this.provider.status({ site: this.site, emit: () => undefined, signal })
+          return new Set([...power].filter(([, state]) => state === 'absent').map(([host]) => host))
+        } catch (error) {
+          // A provider that cannot be asked says nothing against a host.
+          if (error instanceof HiveError) return new Set<string>()
+          throw error
+        }
+      },
       plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, emit: this.#options.emit, signal }),
       apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, emit, signal }),
     }

@@ -21,6 +21,8 @@ import type { Patience } from './watch-run.ts'
 
 /** Making hosts exist and have agents: the phase that is carried out from here and not by agents. */
 export interface Infrastructure {
+  /** Hosts that certainly do not exist, whatever was known of them before. */
+  absent(signal: AbortSignal): Promise<ReadonlySet<string>>
   plan(signal: AbortSignal): Promise<{ readonly steps: readonly PlannedStep[]; readonly notices: readonly string[] }>
   /** Idempotent. Answers how many things it changed. Throws HiveError. */
   apply(emit: Emit, signal: AbortSignal): Promise<number>
@@ -57,16 +59,22 @@ export interface PhaseReport {
 export async function planPhases(input: CommonInput): Promise<readonly PhaseReport[]> {
   const { site, agents, limit, emit, signal, refreshImages, reapplyRoles } = input
   const state = overlayState(input.state)
-  const absent = new Set(site.hosts.filter(({ name }) => !agents.enrolled(name)).map(({ name }) => name))
+  const gone = await input.infrastructure.absent(signal)
+  const absent = new Set(site.hosts.map(({ name }) => name).filter((name) => gone.has(name) || !agents.enrolled(name)))
   const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent })
   const reports: PhaseReport[] = []
   for (const phase of input.phases) {
     signal.throwIfAborted()
     const report = await (async (): Promise<PhaseReport> => {
       if (phase === 'build-infra') {
-        const { steps, notices } = await input.infrastructure.plan(signal)
-        for (const { host, outcome } of steps) if (outcome.kind === 'change' && outcome.after === 'running' && outcome.before === 'absent') absent.add(host)
-        return { phase, steps, notices, unreachable: [], planCalls: 0, errors: [], unknown: undefined }
+        try {
+          const { steps, notices } = await input.infrastructure.plan(signal)
+          return { phase, steps, notices, unreachable: [], planCalls: 0, errors: [], unknown: undefined }
+        } catch (error) {
+          // What this machine or this account cannot make can be planned all the same from there on.
+          if (signal.aborted || !(error instanceof HiveError)) throw error
+          return { phase, steps: [], notices: [], unreachable: [], planCalls: 0, errors: [reportOf(error)], unknown: undefined }
+        }
       }
       try {
         const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent, signal })

@@ -144,7 +144,7 @@ export async function startLab(t: TestContext, names: readonly string[]): Promis
       site,
       agents,
       state: openStageState(contextDir),
-      infrastructure: { plan: async () => ({ steps: [], notices: [] }), apply: async () => 0 },
+      infrastructure: { absent: async () => new Set(), plan: async () => ({ steps: [], notices: [] }), apply: async () => 0 },
       phases,
       limit: { hosts: undefined, services: undefined, volumes: undefined },
       emit: (event) => events.push(event),
