@@ -16,7 +16,9 @@ export function linesOf(event: HiveEvent, verbose: boolean): string[] {
       return [...lines, ...(changes === 0 ? [] : [pc.dim(`  ${count(changes, 'change')} of ${count(event.steps.length, 'step')}`)])]
     }
     case 'phase.finished':
-      return [`${event.ok ? pc.green('  done') : pc.red('  failed')} ${event.changed === 0 ? 'no change' : count(event.changed, 'change')}, ${duration(event.milliseconds)}`]
+      return [
+        `${event.ok ? pc.green('  done') : pc.red('  failed')} ${event.changed === 0 ? 'no change' : count(event.changed, 'change')}, ${duration(event.milliseconds)}`,
+      ]
     case 'step.started':
       return verbose ? [pc.dim(`  ${shortHost(event.host)}  ${event.title} …`)] : []
     case 'step.log':
@@ -40,7 +42,8 @@ export function linesOf(event: HiveEvent, verbose: boolean): string[] {
 
 function stepLines(event: Extract<HiveEvent, { code: 'step.finished' }>, verbose: boolean): string[] {
   const head = `  ${shortHost(event.host)}  ${event.title}`
-  if (event.result === 'changed') return [`${pc.green('+')}${head.slice(1)} ${pc.dim(`${event.reason === '' ? '' : `(${event.reason}) `}${duration(event.milliseconds)}`)}`]
+  if (event.result === 'changed')
+    return [`${pc.green('+')}${head.slice(1)} ${pc.dim(`${event.reason === '' ? '' : `(${event.reason}) `}${duration(event.milliseconds)}`)}`]
   if (event.result === 'failed') return [pc.red(`!${head.slice(1)}`), ...(event.error === undefined ? [] : errorLines(event.error).map((l) => `    ${l}`))]
   if (event.result === 'skipped') return [pc.yellow(`-${head.slice(1)} skipped: ${event.reason}`)]
   return verbose ? [pc.dim(head)] : []
@@ -63,8 +66,7 @@ export function planLines(step: PlannedStep): string[] {
   const host = shortHost(step.host)
   const { outcome } = step
   if (outcome.kind === 'ok') return []
-  if (outcome.kind === 'blocked')
-    return [pc.red(`! ${host}  ${step.title}: ${outcome.reason}`), ...(outcome.hint === '' ? [] : [`    → ${outcome.hint}`])]
+  if (outcome.kind === 'blocked') return [pc.red(`! ${host}  ${step.title}: ${outcome.reason}`), ...(outcome.hint === '' ? [] : [`    → ${outcome.hint}`])]
   const disruption = outcome.disruption === 0 ? '' : pc.yellow(` [${disruptionWords[outcome.disruption]}]`)
   const shown = outcome.before === '' && outcome.after === '' ? [] : [...indent(outcome.before, pc.red('    - ')), ...indent(outcome.after, pc.green('    + '))]
   return [`${pc.yellow('~')} ${host}  ${step.title}: ${outcome.reason}${disruption}`, ...shown]

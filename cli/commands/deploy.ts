@@ -1,0 +1,49 @@
+/** `hivecoord deploy` and each phase as a command of its own. */
+import type { Command } from 'commander'
+import { type PhaseName, phaseNames } from '../../coordinator/events.ts'
+import type { App } from '../app.ts'
+import { count } from '../render/format.ts'
+import { parseLimit } from './limit.ts'
+import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './phase-options.ts'
+
+interface DeployOptions extends PhaseOptions {
+  readonly allow?: readonly string[]
+}
+
+const descriptions: Readonly<Record<PhaseName, string>> = {
+  'build-infra': 'make the hosts and put an agent on each',
+  'setup-hosts': 'base system, docker, swarm and registry on the hosts',
+  'build-images': 'build the images of services by Ansible roles and push them to the site’s registry',
+  'build-networks': 'make the networks',
+  'build-volumes': 'make the volumes',
+  'deploy-services': 'bring the services to what the inventory says',
+  'initialize-services': 'apply initialize_roles inside running services',
+}
+
+export function registerDeploy(program: Command, app: () => App): void {
+  const run = async (command: string, options: DeployOptions): Promise<void> => {
+    const { open, renderer } = app()
+    const stage = await open({ writes: true, makesHosts: true })
+    const result = await stage.deploy({
+      command,
+      phases: chosenPhases(options),
+      limit: parseLimit(stage.site, options.limit),
+      refreshImages: options.pull,
+      reapplyRoles: options.reapplyRoles,
+      allow: new Set(options.allow ?? []),
+    })
+    // Errors of steps were shown where they happened; here they are said once more, where a person looks last.
+    if (!result.ok) for (const error of result.errors) renderer.error(error)
+    const missing =
+      result.unreachable.length === 0 ? '' : `${count(result.unreachable.length, 'host')} did not answer and were left out: ${result.unreachable.join(', ')}`
+    renderer.result(result, missing)
+    if (!result.ok) process.exitCode = 1
+  }
+  const allowing = (command: Command): Command =>
+    command.option('--allow <names>', 'hosts or volumes that may be destroyed, separated by commas', (text) => text.split(','))
+  allowing(withLimit(withPhaseChoice(program.command('deploy').alias('all').description('bring the stage to what the inventory says, phase by phase')))).action(
+    (options: DeployOptions) => run('deploy', options),
+  )
+  for (const name of phaseNames)
+    allowing(withLimit(program.command(name).description(descriptions[name]))).action((options: DeployOptions) => run(name, { ...options, only: [name] }))
+}

@@ -1,0 +1,38 @@
+/** Where a service runs, asked from any manager that answers. */
+import type { TaskInfo } from '#gen/hive/v1/docker.ts'
+import type { Stage } from '../../coordinator/index.ts'
+import { HiveError } from '../../proto/errors.ts'
+
+/** The first hive that answers. Throws HiveError 'unreachable'. */
+export async function anyManager(stage: Stage, signal: AbortSignal) {
+  for (const host of stage.site.hosts.filter((h) => h.isHive)) {
+    const reached = await stage.agents.reach(host.name, signal)
+    if ('client' in reached) return reached.client
+  }
+  throw new HiveError('unreachable', `no host of stage ${stage.site.stage} answers`, { hint: 'see `hivecoord status`' })
+}
+
+/** Running tasks of a service, by slot. Throws HiveError 'not-found' for a service the inventory does not know. */
+export async function runningTasks(stage: Stage, service: string, signal: AbortSignal): Promise<readonly (TaskInfo & { readonly host: string })[]> {
+  if (!stage.site.services.some(({ name }) => name === service))
+    throw new HiveError('not-found', `stage ${stage.site.stage} has no service ${service}`, {
+      hint: `it has ${stage.site.services.map(({ name }) => name).join(', ')}`,
+    })
+  const manager = await anyManager(stage, signal)
+  const { tasks } = await manager.service.tasks({ service, runningOnly: true }, { signal })
+  const hostOf = (node: string): string => stage.site.hosts.find(({ shortName }) => shortName === node)?.name ?? node
+  return tasks
+    .filter((task) => task.containerId !== '')
+    .sort((a, b) => a.slot - b.slot || a.node.localeCompare(b.node))
+    .map((task) => ({ ...task, host: hostOf(task.node) }))
+}
+
+/** The n-th running task, 1-based. */
+export async function runningTask(stage: Stage, service: string, n: number, signal: AbortSignal) {
+  const tasks = await runningTasks(stage, service, signal)
+  const task = tasks[n - 1]
+  if (task !== undefined) return task
+  throw new HiveError('not-found', tasks.length === 0 ? `${service} has no running task` : `${service} has ${tasks.length} running tasks, not ${n}`, {
+    hint: '`hivecoord status` shows why',
+  })
+}

@@ -1,0 +1,119 @@
+/** The command line: global options, the commands, and one place where errors become text and an exit code. */
+import { Command, CommanderError, Option } from 'commander'
+import { stageNames } from '../coordinator/inventory/site.ts'
+import { HiveError, messageOf } from '../proto/errors.ts'
+import { type GlobalOptions, globalOptions, makeApp } from './app.ts'
+import { registerCall } from './commands/call.ts'
+import { registerCompletion } from './commands/completion.ts'
+import { registerDeploy } from './commands/deploy.ts'
+import { registerExec } from './commands/exec.ts'
+import { registerInventory } from './commands/inventory.ts'
+import { registerLab } from './commands/lab.ts'
+import { registerLogs } from './commands/logs.ts'
+import { registerNode } from './commands/node.ts'
+import { registerPlan } from './commands/plan.ts'
+import { registerPower } from './commands/power.ts'
+import { registerRuns } from './commands/runs.ts'
+import { registerSettings } from './commands/settings.ts'
+import { registerSsh } from './commands/ssh.ts'
+import { registerStatus } from './commands/status.ts'
+import { rendererFor } from './render/renderer.ts'
+import { reportOf } from './render/report.ts'
+import { version } from './version.ts'
+
+/** 1: it failed, 2: the input is wrong and nothing was touched, 3: another run holds the site, 130: interrupted. */
+const exitCodes: Readonly<Record<string, number>> = { 'invalid-input': 2, locked: 3, cancelled: 130 }
+
+/** Options that are also understood behind a command's name, where the command does not pass its own arguments on. */
+const everywhere = (): Option[] => [
+  new Option('-r, --root <folder>').hideHelp(),
+  new Option('-s, --stage <stage>').choices(stageNames).hideHelp(),
+  new Option('-o, --output <form>').choices(['text', 'json']).hideHelp(),
+  new Option('--verbose').hideHelp(),
+]
+
+function addEverywhere(command: Command, passesOn: ReadonlySet<string>): void {
+  for (const nested of command.commands) {
+    if (passesOn.has(nested.name())) continue
+    for (const option of everywhere()) nested.addOption(option)
+    addEverywhere(nested, passesOn)
+  }
+}
+
+interface CommandLine {
+  readonly program: Command
+  options(): GlobalOptions
+  close(): void
+  abort(): void
+}
+
+function buildProgram(): CommandLine {
+  const program = new Command('hivecoord')
+    .description('Turns an inventory into a running site of containers.')
+    .version(version)
+    .option('-r, --root <folder>', 'the site folder', '.')
+    .addOption(new Option('-s, --stage <stage>', 'the stage, else the one that is set, else private').choices(stageNames))
+    .option('-i, --inventory <folder>', 'the inventory folder, else ROOT/inventory')
+    .option('-c, --context-dir <folder>', "the stage's context folder, else ROOT/.hive/STAGE")
+    .addOption(new Option('-o, --output <form>', 'form of what is shown').choices(['text', 'json']).default('text'))
+    .option('-v, --verbose', 'also show what does not change, and what tools say')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .exitOverride()
+  const controller = new AbortController()
+  let made: ReturnType<typeof makeApp> | undefined
+  let running: Command | undefined
+  program.hook('preAction', (_program, action) => {
+    running = action
+  })
+  const options = (): GlobalOptions => globalOptions(program, running)
+  const app = () => {
+    made ??= makeApp(options(), controller.signal)
+    return made
+  }
+  registerDeploy(program, app)
+  registerPlan(program, app)
+  registerStatus(program, app)
+  registerRuns(program, app)
+  registerInventory(program, app)
+  registerSettings(program, app)
+  registerExec(program, app)
+  registerLogs(program, app)
+  registerSsh(program, app)
+  registerNode(program, app)
+  registerCall(program, app)
+  registerPower(program, app)
+  registerLab(program, app)
+  registerCompletion(program, app)
+  addEverywhere(program, new Set(['exec', 'ssh', 'complete']))
+  return { program, options, close: () => made?.close(), abort: () => controller.abort(new HiveError('cancelled', 'interrupted')) }
+}
+
+export async function main(): Promise<void> {
+  const { program, options, close, abort } = buildProgram()
+  let interrupts = 0
+  const interrupt = (): void => {
+    interrupts += 1
+    if (interrupts > 1) process.exit(130)
+    abort()
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    process.exitCode = fail(error, options())
+  } finally {
+    close()
+  }
+  process.exit()
+}
+
+function fail(error: unknown, options: GlobalOptions): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  const renderer = rendererFor(options.output, options.verbose)
+  for (const report of reportOf(error)) renderer.error(report)
+  if (!(error instanceof HiveError) && options.verbose && error instanceof Error) process.stderr.write(`${error.stack ?? messageOf(error)}\n`)
+  return error instanceof HiveError ? (exitCodes[error.code] ?? 1) : 1
+}
