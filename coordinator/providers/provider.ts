@@ -38,6 +38,8 @@ export interface Provider {
   readonly name: string
   /** Read only: what build-infra would do. Empty: nothing. Throws HiveError 'unsupported' where this machine can't. */
   plan(context: ProviderContext): Promise<readonly ProviderAction[]>
+  /** What needs this machine's own network (tools, base systems), and the network of the stage itself, before a command moves into it. */
+  prepare?(context: ProviderContext): Promise<void>
   /** Idempotent; after it all hosts of the site run and answer ssh (or it throws, naming each that does not). */
   apply(context: ProviderContext, actions: readonly ProviderAction[]): Promise<void>
   status(context: ProviderContext): Promise<ReadonlyMap<string, HostPower>>
