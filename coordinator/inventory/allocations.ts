@@ -44,14 +44,21 @@ const allocateDevices = (services: readonly ServiceDefinition[], remembered: Num
     const owner = owners.get(id)
     const before = explicit.get(use.source)
     if (before !== undefined && before !== id) {
-      findings.problem(use.at, `${use.path}.drbd.device_id`, `the volume '${use.source}' has the device id ${before} elsewhere`, `write ${before} in both places`)
+      findings.problem(
+        use.at,
+        `${use.path}.drbd.device_id`,
+        `the volume '${use.source}' has the device id ${before} elsewhere`,
+        `write ${before} in both places`,
+      )
     } else if (owner !== undefined && owner !== use.source) {
       const old = remembered[owner] === id && !uses.some((other) => other.use.source === owner)
       findings.problem(
         use.at,
         `${use.path}.drbd.device_id`,
         `the device id ${id} belongs to the volume '${owner}'`,
-        old ? `use another one, or remove ${owner} from drbd_device_map of ${stage} in .hive/persistents.yml when its disks are gone` : 'use another one, or leave it out',
+        old
+          ? `use another one, or remove ${owner} from drbd_device_map of ${stage} in .hive/persistents.yml when its disks are gone`
+          : 'use another one, or leave it out',
       )
     } else {
       explicit.set(use.source, id)
@@ -64,7 +71,12 @@ const allocateDevices = (services: readonly ServiceDefinition[], remembered: Num
     if (Object.hasOwn(devices, use.source)) continue
     const id = lowestFree(taken, 1, largestDeviceId)
     if (id === undefined) {
-      findings.problem(use.at, use.path, `all ${largestDeviceId} device ids are taken`, 'remove volumes that are gone from drbd_device_map in .hive/persistents.yml')
+      findings.problem(
+        use.at,
+        use.path,
+        `all ${largestDeviceId} device ids are taken`,
+        'remove volumes that are gone from drbd_device_map in .hive/persistents.yml',
+      )
       break
     }
     devices[use.source] = id
@@ -82,7 +94,12 @@ const allocatePorts = (services: readonly ServiceDefinition[], remembered: Numbe
     if (Object.hasOwn(ports, key)) continue
     const published = lowestFree(taken, firstAutomaticPort, lastAutomaticPort)
     if (published === undefined) {
-      findings.problem(port.at, port.path, 'all automatic ports are taken', 'write published ports, or remove old ones from published_port_map in .hive/persistents.yml')
+      findings.problem(
+        port.at,
+        port.path,
+        'all automatic ports are taken',
+        'write published ports, or remove old ones from published_port_map in .hive/persistents.yml',
+      )
       break
     }
     ports[key] = published

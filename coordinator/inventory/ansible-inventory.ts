@@ -17,7 +17,16 @@ export interface AnsibleInventory {
  * Ansible to render; `omit` leaves the variable out; what must not be rendered is marked as Ansible does it.
  */
 export const exportInventory = (variables: Variables, groups: ReadonlyMap<string, readonly string[]>, extra: Mapping): AnsibleInventory => {
-  const given = new Set([...Object.keys(extra), 'inventory_hostname', 'inventory_hostname_short', 'inventory_dir', 'inventory_file', 'playbook_dir', 'groups', 'group_names'])
+  const given = new Set([
+    ...Object.keys(extra),
+    'inventory_hostname',
+    'inventory_hostname_short',
+    'inventory_dir',
+    'inventory_file',
+    'playbook_dir',
+    'groups',
+    'group_names',
+  ])
   const hostVariables: Record<string, Record<string, unknown>> = {}
   for (const name of groups.get('all') ?? []) {
     const values: Record<string, unknown> = {}

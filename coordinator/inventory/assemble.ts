@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { HiveError } from '../../proto/errors.ts'
 import { formatNetwork4, gwbridgeV6, parseNetwork4, splitInternal } from './addresses.ts'
 import { type Allocations, allocate, portKey } from './allocations.ts'
 import { exportInventory } from './ansible-inventory.ts'
@@ -33,7 +34,7 @@ import { type Host, type Site, type StageName, stageNames } from './site.ts'
 import { readSources, type Sources } from './sources.ts'
 import { describe, isMapping, isStageName, type Mapping, readStage, type StageDefinition } from './stages.ts'
 import { didYouMean } from './suggest.ts'
-import { Variables } from './variables.ts'
+import { VariableError, Variables } from './variables.ts'
 import { adoptPlace, keyAt, startOf, valueAt } from './yaml-source.ts'
 
 export interface AssembleInput {
@@ -94,18 +95,30 @@ const readDefinitions = (input: AssembleInput, sources: Sources): Definitions | 
   const networks = new Map<string, NetworkDefinition>()
   for (const source of sources.services) readServices(source.file, source.content, services, networks, findings)
   if (!networks.has(defaultNetworkName) && sources.services.length > 0) {
-    networks.set(defaultNetworkName, { name: defaultNetworkName, file: sources.services[0]?.file ?? '', path: `networks.${defaultNetworkName}`, source: {}, stages: stageNames })
+    networks.set(defaultNetworkName, {
+      name: defaultNetworkName,
+      file: sources.services[0]?.file ?? '',
+      path: `networks.${defaultNetworkName}`,
+      source: {},
+      stages: stageNames,
+    })
   }
   const volumes = collectVolumes([...services.values()], findings)
   const hive = sources.hives[0]
   if (hive === undefined) return undefined
   const content = hive.content
   const allowed = ['plugin', 'name', 'stages']
-  for (const key of Object.keys(content)) if (!allowed.includes(key)) findings.problem(keyAt(content, key), key, `unknown key '${key}'`, didYouMean(key, allowed))
+  for (const key of Object.keys(content))
+    if (!allowed.includes(key)) findings.problem(keyAt(content, key), key, `unknown key '${key}'`, didYouMean(key, allowed))
   const name = content['name']
   if (typeof name !== 'string' || !/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name)) {
     const at = name === undefined ? startOf(content) : valueAt(content, 'name')
-    findings.problem(at, 'name', name === undefined ? "the key 'name' is missing" : `${describe(name)} is no domain name`, 'write name: the name of the site, as example.com')
+    findings.problem(
+      at,
+      'name',
+      name === undefined ? "the key 'name' is missing" : `${describe(name)} is no domain name`,
+      'write name: the name of the site, as example.com',
+    )
   }
   const siteName = typeof name === 'string' ? name : 'site'
   const stages = readStages(content, siteName, input, findings)
@@ -115,7 +128,12 @@ const readDefinitions = (input: AssembleInput, sources: Sources): Definitions | 
   if (current === undefined) return undefined
   const hives = hosts.filter((host) => host.stage === input.stage && host.isHive)
   if (!hives.some((host) => host.isFirstHive)) {
-    findings.problem(startOf(current.source), current.path, `first_hive is ${firstHive}, but the stage has ${hives.length} hive hosts`, 'set first_hive to the index of a hive host')
+    findings.problem(
+      startOf(current.source),
+      current.path,
+      `first_hive is ${firstHive}, but the stage has ${hives.length} hive hosts`,
+      'set first_hive to the index of a hive host',
+    )
   }
   return { name: siteName, stages, current, hosts, services: [...services.values()], networks: [...networks.values()], volumes, sources, hiveFile: hive.path }
 }
@@ -124,7 +142,12 @@ const readStages = (content: Mapping, siteName: string, input: AssembleInput, fi
   const stages = content['stages']
   if (!isMapping(stages)) {
     const at = stages === undefined ? startOf(content) : valueAt(content, 'stages')
-    findings.problem(at, 'stages', stages === undefined ? "the key 'stages' is missing" : `must be a mapping, but is ${describe(stages)}`, 'write stages: {private: {provider: …, cidr: …}}')
+    findings.problem(
+      at,
+      'stages',
+      stages === undefined ? "the key 'stages' is missing" : `must be a mapping, but is ${describe(stages)}`,
+      'write stages: {private: {provider: …, cidr: …}}',
+    )
     return []
   }
   const read = Object.entries(stages).flatMap(([name, body]) => {
@@ -133,13 +156,23 @@ const readStages = (content: Mapping, siteName: string, input: AssembleInput, fi
       return []
     }
     if (!isMapping(body)) {
-      findings.problem(valueAt(stages, name), `stages.${name}`, `a stage must be a mapping, but is ${describe(body)}`, 'write provider:, cidr: and so on below it')
+      findings.problem(
+        valueAt(stages, name),
+        `stages.${name}`,
+        `a stage must be a mapping, but is ${describe(body)}`,
+        'write provider:, cidr: and so on below it',
+      )
       return []
     }
     return readStage(name, body, siteName, findings) ?? []
   })
   if (!(input.stage in stages)) {
-    findings.problem(keyAt(content, 'stages'), 'stages', `there is no stage '${input.stage}' in this site`, `define it, or choose one of: ${Object.keys(stages).join(', ')}`)
+    findings.problem(
+      keyAt(content, 'stages'),
+      'stages',
+      `there is no stage '${input.stage}' in this site`,
+      `define it, or choose one of: ${Object.keys(stages).join(', ')}`,
+    )
   }
   return read
 }
@@ -154,7 +187,8 @@ const tellUnusedVariables = (sources: Sources, groups: Groups, findings: Finding
     if (!groups.has(name) && name !== 'ungrouped') findings.notice(`group_vars/${name}: there is no such group; ${didYouMean(name, groups.keys())}`)
   }
   const members = new Set(groups.get('all'))
-  for (const name of sources.hostVars.keys()) if (!members.has(name)) findings.notice(`host_vars/${name}: there is no such host, service, image, volume or network`)
+  for (const name of sources.hostVars.keys())
+    if (!members.has(name)) findings.notice(`host_vars/${name}: there is no such host, service, image, volume or network`)
 }
 
 /** Variables that the definitions give to hosts and pseudo-hosts. */
@@ -187,7 +221,9 @@ const makeVariables = (input: AssembleInput, definitions: Definitions, groups: G
   const derived = derivedVariables(builtIn)
   const extra = extraVariables(builtIn)
   const groupsObject = Object.fromEntries(groups)
-  const fileOf = new Map(definitions.services.flatMap((service) => [service.name, imageName(service.name)].map((name) => [name, resolve(input.root, service.file)] as const)))
+  const fileOf = new Map(
+    definitions.services.flatMap((service) => [service.name, imageName(service.name)].map((name) => [name, resolve(input.root, service.file)] as const)),
+  )
   const layers = (name: string): readonly Mapping[] => {
     const all = groupNames.get(name) ?? []
     // A pseudo-host is in the groups of all its stages; only the stage at hand speaks.
@@ -247,7 +283,7 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
     get: (name, variable) => variables.get(name, variable),
   }
   const variables: Variables = makeVariables(input, definitions, groups, allocations, builtIn)
-  const ofStage = definitions.services.filter((service) => service.stages.includes(stage))
+  const ofStage = definitions.services.filter((service) => service.stages.includes(stage) && !isBodiless(service, variables, findings))
   const ofRepository = new Converter(variables, findings, repositoryHost, repositoryHost, startOf(current.source))
   const registryPort = ofRepository.wholeNumber('hive_registry_port') ?? 5000
   const networks = networksOf(definitions, ofStage, stage)
@@ -267,7 +303,7 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
   const hosts = mine.map((host): Host => toHost(host, memberships.get(host.name) ?? [], effectiveProvider, variables, findings))
   const hiveNames = mine.filter((host) => host.isHive).map((host) => host.name)
   const resolvedNetworks = networks.map((network) => resolveNetwork(network, variables, findings, internal))
-  checkNetworkOverlap(networks, resolvedNetworks, internal?.defaultNetwork, findings)
+  checkNetworkOverlap(networks, resolvedNetworks, findings)
   const password = input.registryPassword()
   variables.rememberSecret(password)
   const site: Site = {
@@ -296,15 +332,30 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
       ingress: internal?.ingress,
     },
     groups,
-    variable: (name, variable) => {
-      const value = variables.get(name, variable)
-      return typeof value === 'symbol' ? undefined : value
-    },
+    variable: (name, variable) => readVariable(variables, name, variable),
     isSecret: (text) => variables.isSecret(text),
     ansibleInventory: () => exportInventory(variables, groups, extraVariables(builtIn)),
     notices: findings.notices,
   }
   return site
+}
+
+const readVariable = (variables: Variables, name: string, variable: string): unknown => {
+  try {
+    const value = variables.get(name, variable)
+    return typeof value === 'symbol' ? undefined : value
+  } catch (thrown) {
+    if (!(thrown instanceof VariableError)) throw thrown
+    const at = thrown.at === undefined ? '' : `${thrown.at.file}:${thrown.at.line}:${thrown.at.column}: `
+    throw new HiveError('invalid-input', `${at}${variable} of ${name}: ${thrown.message}`, { hint: thrown.instead, cause: thrown })
+  }
+}
+
+/** A service without a body may get its image from its pseudo-host's variables; else there is nothing to run. */
+const isBodiless = (service: ServiceDefinition, variables: Variables, findings: Findings): boolean => {
+  if (!service.isEmpty || Object.hasOwn(variables.raw(service.name), 'hive_image')) return false
+  findings.notice(`${service.file}: ${service.path} has no body and is left out`)
+  return true
 }
 
 const toHost = (host: PlannedHost, groups: readonly string[], provider: string, variables: Variables, findings: Findings): Host => ({
@@ -331,7 +382,7 @@ const networksOf = (definitions: Definitions, services: readonly ServiceDefiniti
 
 const networkNameOf = (network: unknown): string => (isMapping(network) ? String(network['name'] ?? Object.keys(network)[0]) : String(network))
 
-const checkNetworkOverlap = (definitions: readonly NetworkDefinition[], networks: Site['networks'], _default: string | undefined, findings: Findings): void => {
+const checkNetworkOverlap = (definitions: readonly NetworkDefinition[], networks: Site['networks'], findings: Findings): void => {
   const seen: { readonly name: string; readonly first: number; readonly last: number }[] = []
   networks.forEach((network, index) => {
     for (const { subnet } of network.ipam) {
@@ -342,7 +393,12 @@ const checkNetworkOverlap = (definitions: readonly NetworkDefinition[], networks
       const other = seen.find((one) => one.first <= last && first <= one.last)
       const definition = definitions[index]
       if (other !== undefined && definition !== undefined) {
-        findings.problem(startOf(definition.source), definition.path, `its subnet ${subnet} overlaps that of ${other.name}`, 'give each network a subnet of its own')
+        findings.problem(
+          startOf(definition.source),
+          definition.path,
+          `its subnet ${subnet} overlaps that of ${other.name}`,
+          'give each network a subnet of its own',
+        )
       }
       seen.push({ name: network.name, first, last })
     }
@@ -365,5 +421,11 @@ const externalRegistries = (read: Converter): Site['externalRegistries'] =>
       return []
     }
     // Without a server, docker's own registry is meant.
-    return [{ server: String(entry['repository'] ?? 'https://index.docker.io/v1/'), user: String(entry['login_user'] ?? ''), password: String(entry['password'] ?? '') }]
+    return [
+      {
+        server: String(entry['repository'] ?? 'https://index.docker.io/v1/'),
+        user: String(entry['login_user'] ?? ''),
+        password: String(entry['password'] ?? ''),
+      },
+    ]
   })

@@ -30,17 +30,22 @@ export const derivedVariables = (context: BuiltInContext): Mapping => {
   const fqdn = context.sharedRepository ? 'shared-repository' : context.repositoryHost
   const published = (protocol: string): Computed =>
     new Computed(() => {
-      const ports = new Set<number>()
+      const ports = new Set<string>()
       for (const service of context.allServices) {
         const list = context.get(service, 'hive_ports')
         for (const port of Array.isArray(list) ? list : []) {
           const number = isMapping(port) && (port['protocol'] ?? 'tcp') === protocol ? Number(port['published_port']) : Number.NaN
-          if (number < firstInternalPort) ports.add(number)
+          if (number < firstInternalPort) ports.add(String(number))
         }
       }
       return [...ports]
     })
   return {
+    hive_safe_email: or('hive_email', 'hive@example.com'),
+    hive_safe_docker_login_user: or('hive_docker_login_user', 'hive'),
+    hive_safe_need_libselinux: or('hive_need_libselinux', false),
+    hive_safe_python_revision: or('hive_python_revision', '3'),
+    hive_safe_python_command: new Computed((host) => `/usr/bin/python${String(context.get(host, 'hive_safe_python_revision'))}`),
     hive_safe_admin: or('hive_admin', defaultAdmin(context.provider)),
     hive_home_dir: new Computed((host) => `/home/${String(context.get(host, 'hive_safe_admin'))}`),
     hive_registry_fqdn: fqdn,

@@ -101,7 +101,8 @@ export class Converter {
   texts(name: string): readonly string[] | undefined {
     const value = this.value(name)
     if (value === undefined) return undefined
-    if (Array.isArray(value)) return value.filter((item) => !isAbsent(item)).map((item: unknown) => (isMapping(item) || Array.isArray(item) ? JSON.stringify(item) : textOf(item)))
+    if (Array.isArray(value))
+      return value.filter((item) => !isAbsent(item)).map((item: unknown) => (isMapping(item) || Array.isArray(item) ? JSON.stringify(item) : textOf(item)))
     if (isMapping(value)) return this.wrong(name, 'must be a list, but is a mapping')
     return [textOf(value)]
   }

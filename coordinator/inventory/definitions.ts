@@ -19,6 +19,8 @@ export interface ServiceDefinition {
   readonly ports: readonly PortDefinition[]
   readonly volumes: readonly VolumeUse[]
   readonly standalone: boolean
+  /** The name stands alone, without a body. */
+  readonly isEmpty: boolean
 }
 
 export interface NetworkDefinition {
@@ -117,6 +119,7 @@ const readService = (name: string, file: string, body: unknown, parent: Mapping,
     source,
     stages,
     standalone,
+    isEmpty: body === null,
     image: readImage(source, path, findings),
     ports: readPorts(source, path, findings),
     volumes: readVolumes(source, path, stages, findings),
@@ -182,4 +185,3 @@ export const serviceVariables = (service: ServiceDefinition): Record<string, unk
   if (service.image?.kind === 'built') variables['hive_image_name'] = `image_${service.name}`
   return variables
 }
-

@@ -1,4 +1,4 @@
-import { formatIPv4, formatNetwork4, hostRange, netmaskOf, type Network4 } from './addresses.ts'
+import { formatIPv4, formatNetwork4, hostRange, type Network4, netmaskOf } from './addresses.ts'
 import type { Findings } from './problems.ts'
 import type { StageName } from './site.ts'
 import type { Mapping, StageDefinition } from './stages.ts'
@@ -43,7 +43,9 @@ const poolOf = (network: Network4, name: string, zone: string | undefined, skip:
 
 const poolsOf = (stage: StageDefinition, siteName: string): readonly Pool[] => {
   if (stage.subnets.length > 0) {
-    return stage.subnets.map((subnet, index) => poolOf(subnet.network, subnet.name ?? `${stagePrefix(stage.stage)}subnet${index}`, subnet.zone, skippedInSubnet))
+    return stage.subnets.map((subnet, index) =>
+      poolOf(subnet.network, subnet.name ?? `${stagePrefix(stage.stage)}subnet${index}`, subnet.zone, skippedInSubnet),
+    )
   }
   if (stage.addresses.length === 0) return [poolOf(stage.network, `${siteName}-default`, undefined, skippedAlone)]
   const listed = stage.addresses.values()
@@ -76,7 +78,12 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
       return hosts
     }
     if (taken.has(address) && stage.addresses.length === 0) {
-      findings.problem(valueAt(stage.source, 'subnets'), `${stage.path}.subnets`, `the address ${address} would be given to two hosts`, 'let the subnets not overlap')
+      findings.problem(
+        valueAt(stage.source, 'subnets'),
+        `${stage.path}.subnets`,
+        `the address ${address} would be given to two hosts`,
+        'let the subnets not overlap',
+      )
     }
     taken.add(address)
     const shortName = `${stagePrefix(stage.stage)}${stage.customHostname}${index}`

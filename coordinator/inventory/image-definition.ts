@@ -29,7 +29,12 @@ export const readImage = (service: Mapping, servicePath: string, findings: Findi
   if (image === undefined || image === null) return undefined
   if (typeof image === 'string') return { kind: 'reference', reference: image }
   if (!isMapping(image)) {
-    findings.problem(valueAt(service, 'image'), path, `must be a tag or a mapping, but is ${describe(image)}`, 'write image: name:tag, or image: {from: …, roles: […]}')
+    findings.problem(
+      valueAt(service, 'image'),
+      path,
+      `must be a tag or a mapping, but is ${describe(image)}`,
+      'write image: name:tag, or image: {from: …, roles: […]}',
+    )
     return undefined
   }
   for (const key of Object.keys(image)) {
@@ -37,7 +42,8 @@ export const readImage = (service: Mapping, servicePath: string, findings: Findi
       findings.problem(keyAt(image, key), joined(path, key), `unknown image attribute '${key}'`, didYouMean(key, imageAttributes))
     }
   }
-  if (image['from'] === undefined || image['from'] === null) findings.problem(startOf(image), path, "the key 'from' is missing", 'add from: the base image, as debian:12')
+  if (image['from'] === undefined || image['from'] === null)
+    findings.problem(startOf(image), path, "the key 'from' is missing", 'add from: the base image, as debian:12')
   checkPull(image, path, findings)
   return { kind: 'built', source: image }
 }
@@ -45,7 +51,12 @@ export const readImage = (service: Mapping, servicePath: string, findings: Findi
 const checkPull = (image: Mapping, path: string, findings: Findings): void => {
   const pullOn = image['pull_on']
   if (image['pull_from'] !== undefined && pullOn === undefined) {
-    findings.problem(keyAt(image, 'pull_from'), `${path}.pull_from`, "'pull_from' has no effect without 'pull_on'", 'add pull_on: the list of stages that pull instead of building')
+    findings.problem(
+      keyAt(image, 'pull_from'),
+      `${path}.pull_from`,
+      "'pull_from' has no effect without 'pull_on'",
+      'add pull_on: the list of stages that pull instead of building',
+    )
   }
   if (pullOn === undefined || pullOn === null) return
   if (image['pull_from'] === undefined) {

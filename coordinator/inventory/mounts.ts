@@ -30,7 +30,10 @@ export const mountsOf = (definition: ServiceDefinition, read: Converter, standal
   }
   // A pseudo-host's variable may make a service standalone that its definition does not.
   if (!standalone || definition.standalone) return mounts
-  return [...standaloneTmpfs.filter((target) => !targets.has(target)).map((target): ServiceMount => ({ type: 'tmpfs', source: '', target, readOnly: false })), ...mounts]
+  return [
+    ...standaloneTmpfs.filter((target) => !targets.has(target)).map((target): ServiceMount => ({ type: 'tmpfs', source: '', target, readOnly: false })),
+    ...mounts,
+  ]
 }
 
 const typeOf = (read: Converter, written: unknown, source: string): ServiceMount['type'] => {

@@ -44,7 +44,8 @@ export const parsePasswordTerm = (term: string, options: ReadonlyMap<string, unk
     if (key !== 'length' && key !== 'chars' && key !== 'wantlist') throw new HiveError('invalid-input', `lookup('password') has no option '${key}'`)
   }
   const length = Number(settings.get('length') ?? 20)
-  if (!Number.isInteger(length) || length < 1) throw new HiveError('invalid-input', `lookup('password'): length must be a whole number, not '${settings.get('length')}'`)
+  if (!Number.isInteger(length) || length < 1)
+    throw new HiveError('invalid-input', `lookup('password'): length must be a whole number, not '${settings.get('length')}'`)
   const written = settings.get('chars') ?? 'ascii_letters,digits,.,:-_'
   const parts = Array.isArray(written) ? written.map(String) : splitCharacters(String(written))
   return { path, length, characters: charactersOf(settings.has('chars') ? parts : ['ascii_letters', 'digits', '.,:-_']) }

@@ -22,7 +22,8 @@ export const readPersistents = (root: string): Persistents => {
   const file = relative(root, path)
   const content = readYaml(readFileSync(path, 'utf8'), file, findings) ?? {}
   if (!isMapping(content) || Object.values(content).some((scopes) => !isMapping(scopes))) {
-    if (findings.problems.length === 0) findings.problem({ file, line: 1, column: 1 }, '', 'must map variables to scopes', 'write it as {stage: {global: private}}')
+    if (findings.problems.length === 0)
+      findings.problem({ file, line: 1, column: 1 }, '', 'must map variables to scopes', 'write it as {stage: {global: private}}')
   }
   if (findings.problems.length > 0) throw new InventoryError(findings.problems)
   return structuredClone(content) as Persistents

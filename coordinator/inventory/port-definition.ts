@@ -38,13 +38,20 @@ const readPort = (list: unknown[], index: number, item: unknown, path: string, f
   const at = valueAt(list, index)
   if (typeof item === 'number') {
     const written = writtenAt(list, index) ?? String(item)
-    const explained = written.includes(':') ? `YAML reads the unquoted ${written} as the base-60 number ${item}` : `YAML reads the unquoted ${written} as a number`
+    const explained = written.includes(':')
+      ? `YAML reads the unquoted ${written} as the base-60 number ${item}`
+      : `YAML reads the unquoted ${written} as a number`
     findings.problem(at, path, explained, `write "${written}" in quotes`)
     return undefined
   }
   if (isMapping(item)) return readLong(item, path, findings)
   if (typeof item !== 'string') {
-    findings.problem(at, path, `a port must be text or a mapping, but is ${describe(item)}`, 'write "8080:80/tcp" or {published_port: 8080, target_port: 80, protocol: tcp}')
+    findings.problem(
+      at,
+      path,
+      `a port must be text or a mapping, but is ${describe(item)}`,
+      'write "8080:80/tcp" or {published_port: 8080, target_port: 80, protocol: tcp}',
+    )
     return undefined
   }
   return readShort(item, at, path, findings)
@@ -54,7 +61,12 @@ const readShort = (text: string, at: Position, path: string, findings: Findings)
   const match = /^(?:(\d+):)?(\d+)(?:\/([A-Za-z0-9]+))?$/.exec(text.trim())
   const protocol = match?.[3] ?? 'tcp'
   if (match === null) {
-    findings.problem(at, path, `'${text}' is no port`, 'write "[published:]target[/tcp|udp|sctp]" with plain numbers; addresses, ranges and templates are not possible')
+    findings.problem(
+      at,
+      path,
+      `'${text}' is no port`,
+      'write "[published:]target[/tcp|udp|sctp]" with plain numbers; addresses, ranges and templates are not possible',
+    )
     return undefined
   }
   if (!isProtocol(protocol)) {

@@ -21,7 +21,12 @@ export const checkPublishedPorts = (definitions: readonly ServiceDefinition[], s
       else if (before.service !== service.name && before.port.mode === 'host' && port.mode === 'host') {
         findings.noticeAt(at, path, `${key} is published by ${before.service} too; their tasks can't run on the same host`)
       } else if (before.service !== service.name || before.port.target !== port.target) {
-        findings.problem(at, path, `the port ${key} is published by ${before.service} already`, 'publish another port, or leave the published port out to have one allocated')
+        findings.problem(
+          at,
+          path,
+          `the port ${key} is published by ${before.service} already`,
+          'publish another port, or leave the published port out to have one allocated',
+        )
       } else findings.problem(at, path, `the port ${key} is listed twice`, 'remove one of them')
     })
   })

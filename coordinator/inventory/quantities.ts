@@ -10,7 +10,8 @@ export const durationNs = (value: unknown): bigint | undefined => {
   if (/^\d+$/.test(text)) return BigInt(text)
   if (!/^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/.test(text)) return undefined
   let total = 0n
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g)) total += BigInt(Math.round(Number(amount) * (nanoseconds[unit ?? ''] ?? 0)))
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g))
+    total += BigInt(Math.round(Number(amount) * (nanoseconds[unit ?? ''] ?? 0)))
   return total
 }
 
@@ -25,4 +26,5 @@ export const bytesOf = (value: unknown): bigint | undefined => {
 }
 
 /** A logical volume's size as lvcreate takes it: a number and a unit (500M, 20G, 1.5t); no percentages, no bare number. */
-export const isVolumeSize = (value: unknown): boolean => typeof value === 'string' && /^\d+(?:\.\d+)?[bBsSkKmMgGtTpPeE]$/.test(value.trim()) && Number.parseFloat(value) > 0
+export const isVolumeSize = (value: unknown): boolean =>
+  typeof value === 'string' && /^\d+(?:\.\d+)?[bBsSkKmMgGtTpPeE]$/.test(value.trim()) && Number.parseFloat(value) > 0

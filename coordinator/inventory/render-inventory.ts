@@ -41,22 +41,35 @@ export interface InventoryJson {
 }
 
 export const mask = '********'
-const secretKey = /pass(?:word|wd|phrase)?(?:$|_|-|\d)|secret|token|credential|(?:^|[_-])(?:api|access|private|encryption|signing|auth)?[_-]?key(?:$|_|-)|privatekey|apikey/i
+const secretKey =
+  /passw(?:or)?d|passphrase|pass(?:$|_|-|\d)|secret|token|credential|privatekey|apikey|(?:^|[_-])(?:(?:api|access|private|encryption|signing|auth)[_-]?)?key(?:$|_|-)/i
+/** A user and a password within a URL. */
+const urlCredentials = /:\/\/[^/\s:@]*:[^/\s@]+@/
 
 /** Whether a key names a secret: password, secret, token, key and the like. */
 export const isSecretKey = (key: string): boolean => secretKey.test(key)
 
 /** The resolved site as `hivecoord inventory --output json` prints it; what is absent is null. */
 export const inventoryJson = (site: Site, options: ShowOptions = {}): InventoryJson => {
-  const shown = (text: string): string => (options.showSecrets === true || !site.isSecret(text) ? text : mask)
+  const shown = (text: string): string => (options.showSecrets === true || !(site.isSecret(text) || urlCredentials.test(text)) ? text : mask)
   const shownMap = (values: Readonly<Record<string, string>>): Record<string, string> =>
-    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, options.showSecrets !== true && value !== '' && isSecretKey(key) ? mask : shown(value)]))
+    Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [key, options.showSecrets !== true && value !== '' && isSecretKey(key) ? mask : shown(value)]),
+    )
   const tags = new Map(site.images.map((image) => [image.name, image.pullFrom ?? `${image.repository}:latest`]))
   return {
     name: site.name,
     stage: site.stage,
     provider: site.provider,
-    hosts: site.hosts.map(({ name, shortName, address, netmask, subnet, zone, groups }) => ({ name, shortName, address, netmask, subnet, zone: zone ?? null, groups })),
+    hosts: site.hosts.map(({ name, shortName, address, netmask, subnet, zone, groups }) => ({
+      name,
+      shortName,
+      address,
+      netmask,
+      subnet,
+      zone: zone ?? null,
+      groups,
+    })),
     networks: site.networks.map(({ name, subnet, gateway }) => ({ name, subnet: subnet ?? null, gateway: gateway ?? null })),
     volumes: site.volumes.map(({ name, kind, deviceId, size, fstype, stages }) => ({
       name,
@@ -90,13 +103,21 @@ const columns = (rows: readonly (readonly string[])[]): string[] => {
 /** The resolved site for people: plain text, one line a host, volume, image and service, details indented below. */
 export const inventoryText = (site: Site, options: ShowOptions = {}): string => {
   const json = inventoryJson(site, options)
-  const lines = [`${json.name}, stage ${json.stage}, provider ${json.provider}${site.effectiveProvider === site.provider ? '' : ` (made with ${site.effectiveProvider})`}`]
+  const lines = [
+    `${json.name}, stage ${json.stage}, provider ${json.provider}${site.effectiveProvider === site.provider ? '' : ` (made with ${site.effectiveProvider})`}`,
+  ]
   const section = (title: string, rows: readonly (readonly string[])[]): void => {
     if (rows.length > 0) lines.push('', title, ...columns(rows))
   }
   section(
     'hosts',
-    json.hosts.map((host) => [host.name, host.address, host.zone ?? '', site.hosts.find((one) => one.name === host.name)?.isHive === true ? 'hive' : '', host.groups.join(' ')]),
+    json.hosts.map((host) => [
+      host.name,
+      host.address,
+      host.zone ?? '',
+      site.hosts.find((one) => one.name === host.name)?.isHive === true ? 'hive' : '',
+      host.groups.join(' '),
+    ]),
   )
   section(
     'networks',
@@ -104,7 +125,14 @@ export const inventoryText = (site: Site, options: ShowOptions = {}): string => 
   )
   section(
     'volumes',
-    json.volumes.map((volume) => [volume.name, volume.kind, volume.deviceId === null ? '' : `device ${volume.deviceId}`, volume.size ?? '', volume.fstype ?? '', volume.stages.join(' ')]),
+    json.volumes.map((volume) => [
+      volume.name,
+      volume.kind,
+      volume.deviceId === null ? '' : `device ${volume.deviceId}`,
+      volume.size ?? '',
+      volume.fstype ?? '',
+      volume.stages.join(' '),
+    ]),
   )
   section(
     'images',
@@ -113,8 +141,12 @@ export const inventoryText = (site: Site, options: ShowOptions = {}): string => 
   if (json.services.length > 0) lines.push('', 'services')
   for (const service of json.services) {
     lines.push(`  ${service.name}  ${service.image}  ${service.mode}${service.replicas === null ? '' : ` ${service.replicas}`}`)
-    if (service.ports.length > 0) lines.push(`    ports    ${service.ports.map((port) => `${port.published}:${port.target}/${port.protocol}${port.mode === 'host' ? ' host' : ''}`).join(', ')}`)
-    for (const volume of service.volumes) lines.push(`    volume   ${volume.source === '' ? volume.type : volume.source} at ${volume.target}${volume.readonly ? ' read-only' : ''}`)
+    if (service.ports.length > 0)
+      lines.push(
+        `    ports    ${service.ports.map((port) => `${port.published}:${port.target}/${port.protocol}${port.mode === 'host' ? ' host' : ''}`).join(', ')}`,
+      )
+    for (const volume of service.volumes)
+      lines.push(`    volume   ${volume.source === '' ? volume.type : volume.source} at ${volume.target}${volume.readonly ? ' read-only' : ''}`)
     for (const [key, value] of Object.entries(service.labels)) lines.push(`    label    ${key}=${value}`)
     for (const [key, value] of Object.entries(service.environment)) lines.push(`    env      ${key}=${value}`)
     lines.push(`    networks ${service.networks.join(', ')}`)

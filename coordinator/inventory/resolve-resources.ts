@@ -95,7 +95,12 @@ export const collectVolumes = (services: readonly ServiceDefinition[], findings:
       }
       if (before !== undefined && essence(before.use) !== essence(use)) {
         const { file, line } = before.use.at
-        findings.problem(use.at, use.path, `the volume '${use.source}' is defined differently at ${file}:${line}`, 'define it once; other services name only source, target and type')
+        findings.problem(
+          use.at,
+          use.path,
+          `the volume '${use.source}' is defined differently at ${file}:${line}`,
+          'define it once; other services name only source, target and type',
+        )
       }
       volumes.set(use.source, next)
     }
@@ -121,7 +126,9 @@ export const volumeVariables = (volume: VolumeDefinition, deviceId: number | und
     case 'nfs':
       return { hive_volume: { name: volume.name, nfs: { ...source } } }
     case 'driver':
-      return { hive_volume: { name: volume.name, driver: source['driver'], ...(source['driver_opts'] === undefined ? {} : { driver_options: source['driver_opts'] }) } }
+      return {
+        hive_volume: { name: volume.name, driver: source['driver'], ...(source['driver_opts'] === undefined ? {} : { driver_options: source['driver_opts'] }) },
+      }
   }
 }
 
@@ -135,7 +142,8 @@ export const resolveVolume = (volume: VolumeDefinition, variables: Variables, fi
   const fstype = mirrored['fstype'] === undefined ? undefined : textOf(mirrored['fstype'])
   const wrong = (key: string, message: string, instead: string): void => findings.problem(use.at, `${use.path}.${volume.kind}.${key}`, message, instead)
   if (size !== undefined && !isVolumeSize(size)) wrong('size', `${describe(mirrored['size'])} is no size`, 'write a number with a unit, as 500M or 20G')
-  if (volume.kind === 'drbd' && fstype !== undefined && !filesystems.includes(fstype)) wrong('fstype', `unknown file system '${fstype}'`, didYouMean(fstype, filesystems))
+  if (volume.kind === 'drbd' && fstype !== undefined && !filesystems.includes(fstype))
+    wrong('fstype', `unknown file system '${fstype}'`, didYouMean(fstype, filesystems))
   const diskless = Array.isArray(mirrored['diskless']) ? mirrored['diskless'].map(textOf) : []
   if (mirrored['diskless'] !== undefined && !Array.isArray(mirrored['diskless'])) wrong('diskless', 'must be a list of hosts', 'write diskless: [HOST, …]')
   for (const host of diskless) if (!hosts.includes(host)) wrong('diskless', `there is no host '${host}'`, didYouMean(host, hosts))
@@ -160,7 +168,8 @@ export const resolveNetwork = (definition: NetworkDefinition, variables: Variabl
   const read = new Converter(variables, findings, definition.name, definition.path, startOf(definition.source))
   const ipam = read.mapping('hive_ipam') ?? {}
   const config: readonly unknown[] = Array.isArray(ipam['config']) ? ipam['config'] : []
-  if (ipam['config'] !== undefined && !Array.isArray(ipam['config'])) read.wrong('hive_ipam', 'ipam.config must be a list', 'write config: [{subnet: 10.0.5.0/24}]')
+  if (ipam['config'] !== undefined && !Array.isArray(ipam['config']))
+    read.wrong('hive_ipam', 'ipam.config must be a list', 'write config: [{subnet: 10.0.5.0/24}]')
   const text = (value: unknown): string | undefined => (value === undefined || value === null ? undefined : textOf(value))
   const pools = config.filter(isMapping).map((pool) => {
     const subnet = text(pool['subnet'])

@@ -82,7 +82,8 @@ const imageOf = (definition: ServiceDefinition, read: Converter, context: Servic
     return { image: { kind: 'built', image: built }, mappedReference: context.tagMapping.get(`${repository}:latest`) ?? context.tagMapping.get(repository) }
   }
   const reference = read.text('hive_image')
-  if (reference === undefined && definition.source['image'] === undefined) read.wrong('hive_image', "the attribute 'image' is missing", 'add image: name:tag, or image: {from: …, roles: […]}')
+  if (reference === undefined && definition.source['image'] === undefined)
+    read.wrong('hive_image', "the attribute 'image' is missing", 'add image: name:tag, or image: {from: …, roles: […]}')
   const own = imageReferredTo(reference ?? '', context.registry)
   return { image: { kind: 'reference', reference: context.tagMapping.get(reference ?? '') ?? own ?? reference ?? '' }, mappedReference: undefined }
 }
@@ -104,9 +105,12 @@ const placementOf = (read: Converter): { constraints: readonly string[]; prefere
   const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : value === undefined || value === null ? [] : [value])
   const constraints = listOf(placement['constraints']).map(textOf)
   for (const constraint of constraints) {
-    if (!/^\s*\S+\s*(?:==|!=)\s*\S.*$/.test(constraint)) read.wrong('hive_placement', `'${constraint}' is no constraint`, 'write it as node.labels.NAME == true')
+    if (!/^\s*\S+\s*(?:==|!=)\s*\S.*$/.test(constraint))
+      read.wrong('hive_placement', `'${constraint}' is no constraint`, 'write it as node.labels.NAME == true')
   }
-  const preferences = listOf(placement['preferences']).map((preference) => (isMapping(preference) ? String(preference['spread'] ?? '') : textOf(preference).replace(/^spread=/, '')))
+  const preferences = listOf(placement['preferences']).map((preference) =>
+    isMapping(preference) ? String(preference['spread'] ?? '') : textOf(preference).replace(/^spread=/, ''),
+  )
   return { constraints, preferences }
 }
 
@@ -210,9 +214,11 @@ const restartOf = (read: Converter): Service['restart'] => {
   const restart = read.mapping('hive_restart_config')
   if (restart === undefined) return undefined
   const allowed = ['condition', 'delay', 'max_attempts', 'window']
-  for (const key of Object.keys(restart)) if (!allowed.includes(key)) read.wrong('hive_restart_config', `unknown restart_config key '${key}'`, didYouMean(key, allowed))
+  for (const key of Object.keys(restart))
+    if (!allowed.includes(key)) read.wrong('hive_restart_config', `unknown restart_config key '${key}'`, didYouMean(key, allowed))
   const condition = textOf(restart['condition'] ?? 'any')
-  if (!['none', 'on-failure', 'any'].includes(condition)) read.wrong('hive_restart_config', `unknown condition '${condition}'`, didYouMean(condition, ['none', 'on-failure', 'any']))
+  if (!['none', 'on-failure', 'any'].includes(condition))
+    read.wrong('hive_restart_config', `unknown condition '${condition}'`, didYouMean(condition, ['none', 'on-failure', 'any']))
   const attempts = restart['max_attempts']
   return {
     condition,

@@ -80,7 +80,9 @@ const definitionOf = (name: string): SettingDefinition => {
   if (found !== undefined) return found
   const names = settingDefinitions.filter((definition) => definition.scope !== 'none').map((definition) => definition.name)
   const near = nearest(name, names)
-  throw new HiveError('invalid-input', `there is no variable '${name}'`, { hint: `${near === undefined ? '' : `did you mean ${near}? `}there are: ${names.join(', ')}` })
+  throw new HiveError('invalid-input', `there is no variable '${name}'`, {
+    hint: `${near === undefined ? '' : `did you mean ${near}? `}there are: ${names.join(', ')}`,
+  })
 }
 
 const wrong = (name: string, value: string, instead: string): never => {
@@ -136,7 +138,7 @@ export const loadSettings = (root: string, stage?: string): Settings => {
   const persistents = readPersistents(root)
   const chosen = stage ?? persistents['stage']?.['global'] ?? 'private'
   if (!isStageName(chosen)) throw new HiveError('invalid-input', `there is no stage '${String(chosen)}'`, { hint: `there are: ${stageNames.join(', ')}` })
-  const valueOf = (name: string, depth = 0): unknown => {
+  const valueFor = (name: string, depth = 0): unknown => {
     if (name === 'root_dir') return resolve(root)
     if (name === 'stage') return chosen
     const definition = definitionOf(name)
@@ -144,16 +146,16 @@ export const loadSettings = (root: string, stage?: string): Settings => {
     return typeof value === 'string' && depth < 10 ? value.replace(/\{(\w+)\}/g, (whole, inner: string) => inserted(whole, inner, depth)) : value
   }
   const inserted = (whole: string, inner: string, depth: number): string =>
-    inner === 'root_dir' || settingDefinitions.some((definition) => definition.name === inner) ? String(valueOf(inner, depth + 1) ?? '') : whole
+    inner === 'root_dir' || settingDefinitions.some((definition) => definition.name === inner) ? String(valueFor(inner, depth + 1) ?? '') : whole
   return {
     stage: chosen,
-    get: (name) => valueOf(definitionOf(name).name),
+    get: (name) => valueFor(definitionOf(name).name),
     all: () =>
       settingDefinitions
         .filter((definition) => definition.scope !== 'none')
         .map((definition) => ({
           name: definition.name,
-          value: valueOf(definition.name),
+          value: valueFor(definition.name),
           scope: definition.scope,
           isDefault: persisted(persistents, definition, chosen) === undefined,
         })),
@@ -171,4 +173,5 @@ export const setSetting = async (root: string, name: string, value: string, stag
 }
 
 /** The folder of a stage's keys, certificates and journals. */
-export const contextDirOf = (root: string, stage: StageName): string => resolve(root, String(loadSettings(root, stage).get('context_dir') ?? join('.hive', stage)))
+export const contextDirOf = (root: string, stage: StageName): string =>
+  resolve(root, String(loadSettings(root, stage).get('context_dir') ?? join('.hive', stage)))

@@ -47,9 +47,20 @@ export const readSources = (root: string, inventoryPath: string, findings: Findi
   }
   if (hives.length === 0) noHive(root, inventoryPath, paths, findings)
   for (const extra of hives.slice(1)) {
-    findings.problem({ file: extra.file, line: 1, column: 1 }, 'plugin', `${hives[0]?.file} is a hive definition already`, 'keep all stages in one file with plugin: hive_inventory')
+    findings.problem(
+      { file: extra.file, line: 1, column: 1 },
+      'plugin',
+      `${hives[0]?.file} is a hive definition already`,
+      'keep all stages in one file with plugin: hive_inventory',
+    )
   }
-  return { hives, services, folder, groupVars: readVariables(root, join(folder, 'group_vars'), findings), hostVars: readVariables(root, join(folder, 'host_vars'), findings) }
+  return {
+    hives,
+    services,
+    folder,
+    groupVars: readVariables(root, join(folder, 'group_vars'), findings),
+    hostVars: readVariables(root, join(folder, 'host_vars'), findings),
+  }
 }
 
 const noHive = (root: string, inventoryPath: string, paths: readonly string[], findings: Findings): void => {
@@ -85,7 +96,12 @@ const readVariables = (root: string, folder: string, findings: Findings): Readon
       const content = readYaml(readFileSync(file, 'utf8'), shownPath(root, file), findings)
       if (content === undefined || content === null) continue
       if (!isMapping(content)) {
-        findings.problem({ file: shownPath(root, file), line: 1, column: 1 }, '', `variables must be a mapping, but this is ${describe(content)}`, 'write NAME: value')
+        findings.problem(
+          { file: shownPath(root, file), line: 1, column: 1 },
+          '',
+          `variables must be a mapping, but this is ${describe(content)}`,
+          'write NAME: value',
+        )
       } else variables.set(name, [...(variables.get(name) ?? []), content])
     }
   }

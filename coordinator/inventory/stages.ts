@@ -15,7 +15,18 @@ export const providerNames = ['vagrant', 'aws', 'azure', 'gcp', 'openstack', 'pr
 const clouds = ['aws', 'azure', 'gcp', 'openstack']
 
 /** `literal` values decide addresses and host counts, which happens before templates are rendered. */
-type Kind = 'literal text' | 'literal cidr' | 'literal whole number' | 'literal boolean' | 'literal list' | 'text' | 'whole number' | 'boolean' | 'list' | 'mapping' | 'any'
+type Kind =
+  | 'literal text'
+  | 'literal cidr'
+  | 'literal whole number'
+  | 'literal boolean'
+  | 'literal list'
+  | 'text'
+  | 'whole number'
+  | 'boolean'
+  | 'list'
+  | 'mapping'
+  | 'any'
 
 const attributeKinds: Readonly<Record<string, Kind>> = {
   provider: 'literal text',
@@ -197,13 +208,21 @@ export const readStage = (stage: StageName, source: Mapping, siteName: string, f
   const network = reader.network('cidr')
   const internal = reader.network('internal_cidr')
   if (internal !== undefined && internal.prefix > 25) {
-    reader.wrong('internal_cidr', `${formatNetwork4(internal)} is too small to be split into six networks`, 'use a network of /25 or larger, as 172.31.252.0/22')
+    reader.wrong(
+      'internal_cidr',
+      `${formatNetwork4(internal)} is too small to be split into six networks`,
+      'use a network of /25 or larger, as 172.31.252.0/22',
+    )
   }
   const customHostname = reader.text('custom_hostname') ?? 'hive'
   if (!/^[a-z0-9][a-z0-9-]*[a-z0-9]$/.test(customHostname)) {
     reader.wrong('custom_hostname', `'${customHostname}' is no host name`, 'use at least two lower-case letters, digits and hyphens, no hyphen at either end')
   } else if (customHostname.length + siteName.length >= 55) {
-    reader.wrong('custom_hostname', `custom_hostname and the site's name have ${customHostname.length + siteName.length} characters together`, 'keep them below 55')
+    reader.wrong(
+      'custom_hostname',
+      `custom_hostname and the site's name have ${customHostname.length + siteName.length} characters together`,
+      'keep them below 55',
+    )
   }
   const separateRepository = reader.flag('separate_repository', true)
   if (reader.has('shared_repository') && !separateRepository) {
@@ -218,7 +237,11 @@ export const readStage = (stage: StageName, source: Mapping, siteName: string, f
   }
   if (numberOfHosts < least) {
     const key = addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts'
-    reader.wrong(key, `${numberOfHosts} hosts are too few`, separateRepository ? 'write at least 2 (the last is the repository server), or separate_repository: False' : 'write at least 1')
+    reader.wrong(
+      key,
+      `${numberOfHosts} hosts are too few`,
+      separateRepository ? 'write at least 2 (the last is the repository server), or separate_repository: False' : 'write at least 1',
+    )
     return undefined
   }
   if (network === undefined || provider === undefined) return undefined
@@ -242,7 +265,8 @@ export const readStage = (stage: StageName, source: Mapping, siteName: string, f
 const readProvider = (reader: StageReader, source: Mapping, path: string, findings: Findings): string | undefined => {
   const provider = reader.text('provider')
   if (provider === undefined) {
-    if (!reader.has('provider')) findings.problem(startOf(source), path, "the attribute 'provider' is missing", `add provider: one of ${providerNames.join(', ')}`)
+    if (!reader.has('provider'))
+      findings.problem(startOf(source), path, "the attribute 'provider' is missing", `add provider: one of ${providerNames.join(', ')}`)
     return undefined
   }
   if (!providerNames.some((name) => name === provider)) {
@@ -289,12 +313,18 @@ const checkNested = (reader: StageReader, source: Mapping, path: string, finding
   networks.forEach((network, index) => {
     checkKeys(network, kickstartNetworkKeys, `${path}.kickstart_config.networks[${index}]`, findings)
     if (isMapping(network) && network['interface'] === undefined) {
-      findings.problem(startOf(network), `${path}.kickstart_config.networks[${index}]`, "the key 'interface' is missing", 'add interface: the device name, as ens192')
+      findings.problem(
+        startOf(network),
+        `${path}.kickstart_config.networks[${index}]`,
+        "the key 'interface' is missing",
+        'add interface: the device name, as ens192',
+      )
     }
   })
   const shared = source['shared_repository']
   checkKeys(shared, sharedRepositoryKeys, `${path}.shared_repository`, findings)
-  if (isMapping(shared) && shared['context_dir'] === undefined) reader.wrong('shared_repository', "the key 'context_dir' is missing", 'add context_dir: the folder of the shared repository')
+  if (isMapping(shared) && shared['context_dir'] === undefined)
+    reader.wrong('shared_repository', "the key 'context_dir' is missing", 'add context_dir: the folder of the shared repository')
 }
 
 const readAddresses = (reader: StageReader, source: Mapping, path: string, findings: Findings): readonly string[] => {
@@ -308,7 +338,12 @@ const readAddresses = (reader: StageReader, source: Mapping, path: string, findi
     if (!parsed.ok || text.includes('/')) {
       findings.problem(valueAt(list, index), `${path}.ip_address_list[${index}]`, `${describe(item)} is not an IPv4 address`, 'write it as 192.168.0.4')
     } else if (seen.has(text)) {
-      findings.problem(valueAt(list, index), `${path}.ip_address_list[${index}]`, `the address ${text} is listed twice`, 'give every host an address of its own')
+      findings.problem(
+        valueAt(list, index),
+        `${path}.ip_address_list[${index}]`,
+        `the address ${text} is listed twice`,
+        'give every host an address of its own',
+      )
     }
     seen.add(text)
     addresses.push(text)

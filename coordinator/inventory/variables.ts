@@ -188,7 +188,12 @@ export class Variables {
     const ofHost = new Map<string, Mapping>()
     const hostOf = (name: string): Mapping | undefined => {
       if (!known.has(name)) return undefined
-      const made = ofHost.get(name) ?? lazyMapping(() => Object.keys(this.raw(name)), (variable) => this.get(name, variable))
+      const made =
+        ofHost.get(name) ??
+        lazyMapping(
+          () => Object.keys(this.raw(name)),
+          (variable) => this.get(name, variable),
+        )
       ofHost.set(name, made)
       return made
     }
@@ -225,5 +230,3 @@ const templateMistake = (error: TemplateError, text: string, at: Position | unde
   }
   return new VariableError(`${error.message} (in ${JSON.stringify(shown)})`, at, error.problem === 'syntax' ? 'correct the template' : undefined)
 }
-
-

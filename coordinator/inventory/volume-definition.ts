@@ -28,7 +28,12 @@ export const readVolumes = (service: Mapping, servicePath: string, stages: reado
   const path = joined(servicePath, 'volumes')
   if (list === undefined || list === null) return []
   if (!Array.isArray(list)) {
-    findings.problem(valueAt(service, 'volumes'), path, `must be a list, but is ${describe(list)}`, 'write one entry a volume: - {source: …, target: …, type: volume}')
+    findings.problem(
+      valueAt(service, 'volumes'),
+      path,
+      `must be a list, but is ${describe(list)}`,
+      'write one entry a volume: - {source: …, target: …, type: volume}',
+    )
     return []
   }
   return list.flatMap((item: unknown, index) => {
@@ -96,7 +101,8 @@ const definitionOf = (item: Mapping, path: string, stages: readonly StageName[],
       return undefined
     }
     for (const key of Object.keys(nfs)) {
-      if (!['size', 'available_on'].includes(key)) findings.problem(keyAt(nfs, key), `${path}.nfs.${key}`, `unknown nfs key '${key}'`, didYouMean(key, ['size', 'available_on']))
+      if (!['size', 'available_on'].includes(key))
+        findings.problem(keyAt(nfs, key), `${path}.nfs.${key}`, `unknown nfs key '${key}'`, didYouMean(key, ['size', 'available_on']))
     }
     return { kind: 'nfs', source: nfs, stages: readStages(nfs, `${path}.nfs`, findings) ?? stages, deviceId: undefined }
   }
@@ -122,7 +128,12 @@ const drbdOf = (item: Mapping, path: string, stages: readonly StageName[], findi
   const id = typeof written === 'string' && /^\d+$/.test(written) ? Number(written) : written
   const legal = typeof id === 'number' && Number.isInteger(id) && id >= 1 && id <= largestDeviceId
   if (written !== undefined && written !== null && !legal) {
-    findings.problem(valueAt(drbd, 'device_id'), `${drbdPath}.device_id`, `${describe(written)} is no device id`, `write a number from 1 to ${largestDeviceId}, or leave it out`)
+    findings.problem(
+      valueAt(drbd, 'device_id'),
+      `${drbdPath}.device_id`,
+      `${describe(written)} is no device id`,
+      `write a number from 1 to ${largestDeviceId}, or leave it out`,
+    )
   }
   if (item['type'] !== undefined && item['type'] !== 'volume' && !isTemplateText(item['type'])) {
     findings.problem(valueAt(item, 'type'), `${path}.type`, `a mirrored volume is no ${describe(item['type'])}`, 'write type: volume')

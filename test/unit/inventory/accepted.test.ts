@@ -156,7 +156,14 @@ b:
       'files/note.txt': 'a note\n',
     })
     const site = await loadSite({ root, env: { HOME: '/home/me' }, runCommands: true })
-    assert.deepEqual(site.services[0]?.environment, { A: 'very-secret', B: 'prefix-very-secret', C: 'a note', D: 'hello', API_TOKEN: 'plain', HOME: '/home/me' })
+    assert.deepEqual(site.services[0]?.environment, {
+      A: 'very-secret',
+      B: 'prefix-very-secret',
+      C: 'a note',
+      D: 'hello',
+      API_TOKEN: 'plain',
+      HOME: '/home/me',
+    })
     const masked = '********'
     assert.deepEqual(inventoryJson(site).services[0]?.environment, { A: masked, B: masked, C: 'a note', D: 'hello', API_TOKEN: masked, HOME: '/home/me' })
   })
@@ -185,7 +192,10 @@ c:
 d:
   image: "{{ hive_registry }}/image_c"
 `),
-      '.hive/private/tag-mapping.json': JSON.stringify({ 'mariadb:10.4': 'mariadb:10.4.34', 'p-hive3.test.example.com:5000/image_c:latest': 'p-hive3.test.example.com:5000/image_c@sha256:abc' }),
+      '.hive/private/tag-mapping.json': JSON.stringify({
+        'mariadb:10.4': 'mariadb:10.4.34',
+        'p-hive3.test.example.com:5000/image_c:latest': 'p-hive3.test.example.com:5000/image_c@sha256:abc',
+      }),
     })
     const site = await loadSite({ root, env: {} })
     assert.deepEqual(
@@ -232,9 +242,14 @@ stages:
     )
   })
 
-  test('an empty service body is told, not a crash', async (context) => {
-    const root = siteFolder(context, { 'inventory/s.yml': services('web:\n') })
-    await assert.rejects(loadSite({ root, env: {} }), /'image' is missing/)
+  test('a service without a body is left out, unless its variables give it an image', async (context) => {
+    const root = siteFolder(context, { 'inventory/s.yml': services('web:\nother:\n'), 'inventory/host_vars/other.yml': 'hive_image: nginx\n' })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(
+      site.services.map((service) => [service.name, service.image]),
+      [['other', { kind: 'reference', reference: 'nginx' }]],
+    )
+    assert.ok(site.notices.some((notice) => notice.includes('services.web has no body')))
   })
 
   test('the first hive is chosen by HIVE_FIRST_HIVE', async (context) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { contains, formatNetwork4, hostRange, parseNetwork4, splitInternal } from '../../../coordinator/inventory/addresses.ts'
-import { allocate, type Allocations } from '../../../coordinator/inventory/allocations.ts'
+import { type Allocations, allocate } from '../../../coordinator/inventory/allocations.ts'
 import { readServices, type ServiceDefinition } from '../../../coordinator/inventory/definitions.ts'
 import { planHosts } from '../../../coordinator/inventory/hosts.ts'
 import { loadSite } from '../../../coordinator/inventory/load.ts'
@@ -16,7 +16,10 @@ import { services, siteFolder } from './site-folder.ts'
 
 const definitionsOf = (names: readonly string[]): readonly ServiceDefinition[] => {
   const findings = new Findings()
-  const body = names.map((name) => `s${name}:\n  image: a\n  ports: ["${1000 + Number(name)}"]\n  volumes: [{source: v${name}, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}]\n`)
+  const body = names.map(
+    (name) =>
+      `s${name}:\n  image: a\n  ports: ["${1000 + Number(name)}"]\n  volumes: [{source: v${name}, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}]\n`,
+  )
   const content = readYaml(services(body.join('')), 's.yml', findings)
   const found = new Map<string, ServiceDefinition>()
   if (isMapping(content)) readServices('s.yml', content, found, new Map(), findings)
@@ -56,7 +59,8 @@ describe('allocation', () => {
   - {source: new, target: /n, type: volume, drbd: {size: 1G, fstype: xfs}}
   - {source: old, target: /o, type: volume, drbd: {size: 1G, fstype: xfs}}
 `),
-      '.hive/persistents.yml': 'stage:\n  global: private\ndrbd_device_map:\n  private: {old: 1, gone: 2}\n  staging: {new: 9}\npublished_port_map:\n  private: {a80: 61007}\n',
+      '.hive/persistents.yml':
+        'stage:\n  global: private\ndrbd_device_map:\n  private: {old: 1, gone: 2}\n  staging: {new: 9}\npublished_port_map:\n  private: {a80: 61007}\n',
     })
     const site = await loadSite({ root, env: {}, persist: true })
     assert.deepEqual(
@@ -106,7 +110,11 @@ describe('addresses', () => {
       fc.property(subnetCount, fc.integer({ min: 2, max: 40 }), (subnets, hosts) => {
         const list = Array.from({ length: subnets }, (_, index) => `{cidr: 10.0.${index}.0/27}`).join(', ')
         const findings = new Findings()
-        const source = readYaml(`{provider: prepared, cidr: 10.0.0.0/22, number_of_hosts: ${hosts}${subnets > 0 ? `, subnets: [${list}]` : ''}}`, 'h.yml', findings)
+        const source = readYaml(
+          `{provider: prepared, cidr: 10.0.0.0/22, number_of_hosts: ${hosts}${subnets > 0 ? `, subnets: [${list}]` : ''}}`,
+          'h.yml',
+          findings,
+        )
         assert.ok(isMapping(source))
         const stage = readStage('private', source, 'site', findings)
         assert.ok(stage)

@@ -9,7 +9,9 @@ import { inventoryJson, inventoryText } from '../../../coordinator/inventory/ren
 
 const root = join(import.meta.dirname, '../../fixtures/sites/pdns')
 const hostsOf = async (stage: string): Promise<string[]> =>
-  (await loadSite({ root, stage })).hosts.map((host) => [host.name, host.address, host.zone ?? '-', host.isHive ? 'hive' : '', host.isRepository ? 'repo' : ''].join(' ').trim())
+  (await loadSite({ root, stage })).hosts.map((host) =>
+    [host.name, host.address, host.zone ?? '-', host.isHive ? 'hive' : '', host.isRepository ? 'repo' : ''].join(' ').trim(),
+  )
 
 describe("hive-builder's sample site", () => {
   test('gets the hosts, addresses and zones that hive-builder gives', async () => {
@@ -20,7 +22,12 @@ describe("hive-builder's sample site", () => {
       's-hive2.pdns 192.168.0.133 ap-northeast-1c hive',
       's-hive3.pdns 192.168.0.6 ap-northeast-1d  repo',
     ])
-    assert.deepEqual(await hostsOf('production'), ['hive0.pdns 192.168.0.4 1 hive', 'hive1.pdns 192.168.0.5 2 hive', 'hive2.pdns 192.168.0.6 3 hive', 'hive3.pdns 192.168.0.7 1  repo'])
+    assert.deepEqual(await hostsOf('production'), [
+      'hive0.pdns 192.168.0.4 1 hive',
+      'hive1.pdns 192.168.0.5 2 hive',
+      'hive2.pdns 192.168.0.6 3 hive',
+      'hive3.pdns 192.168.0.7 1  repo',
+    ])
   })
 
   test('gives the repository server its own disk size', async () => {
@@ -56,8 +63,8 @@ describe("hive-builder's sample site", () => {
       site.services.flatMap((service) => service.ports.map((port) => `${service.name} ${port.published}:${port.target}/${port.protocol}`)),
       ['powerdns 53:53/tcp', 'powerdns 53:53/udp', 'proxy 80:80/tcp', 'proxy 443:443/tcp'],
     )
-    assert.deepEqual(site.variable('s-hive0.pdns', 'hive_published_ports_tcp'), [53, 80, 443])
-    assert.deepEqual(site.variable('s-hive0.pdns', 'hive_published_ports_udp'), [53])
+    assert.deepEqual(site.variable('s-hive0.pdns', 'hive_published_ports_tcp'), ['53', '80', '443'])
+    assert.deepEqual(site.variable('s-hive0.pdns', 'hive_published_ports_udp'), ['53'])
   })
 
   test('leaves out what its templates omit', async () => {

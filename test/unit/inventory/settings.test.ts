@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { HiveError } from '../../../proto/errors.ts'
 import { readPersistents } from '../../../coordinator/inventory/persistents.ts'
 import { loadSettings, setSetting } from '../../../coordinator/inventory/settings.ts'
+import { HiveError } from '../../../proto/errors.ts'
 import { siteFolder } from './site-folder.ts'
 
 describe('settings', () => {
@@ -40,7 +40,10 @@ describe('settings', () => {
   for (const [name, value, hint] of refused) {
     test(`refuses ${name} ${value} and says what is possible`, async (context) => {
       const root = siteFolder(context, {})
-      await assert.rejects(setSetting(root, name, value), (thrown) => thrown instanceof HiveError && thrown.code === 'invalid-input' && hint.test(thrown.hint ?? ''))
+      await assert.rejects(
+        setSetting(root, name, value),
+        (thrown) => thrown instanceof HiveError && thrown.code === 'invalid-input' && hint.test(thrown.hint ?? ''),
+      )
       assert.deepEqual(readPersistents(root), {})
     })
   }

@@ -37,7 +37,7 @@ describe('YAML is read as PyYAML reads it', () => {
   test('the last of two equal keys counts, and is told', () => {
     const findings = new Findings()
     assert.deepEqual(readYaml('a: 1\nb: 2\na: 3\n', 'f.yml', findings), { a: 3, b: 2 })
-    assert.deepEqual(findings.notices, ['f.yml:3:1: : is written twice in this mapping; the last one counts'])
+    assert.deepEqual(findings.notices, ['f.yml:3:1: a: is written twice in this mapping; the last one counts'])
   })
 
   test('merge keys fill in what is not written', () => {
