@@ -19,6 +19,8 @@ export interface PackageWork {
 
 /** Longer than any download that still moves; the step's own deadline ends it earlier. */
 const installTimeout = 1_800_000
+/** Percentages that dpkg writes over each other on a terminal. */
+const progressOfDpkg = /^\(Reading database/
 const versionlockList = '/etc/dnf/plugins/versionlock.list'
 
 /** Output of `dpkg-query -W -f='${Package}\t${db:Status-Abbrev}\n'`: wanted, state and error letters for each package. */
@@ -163,6 +165,8 @@ async function repairDpkg(work: PackageWork): Promise<void> {
 const withWork = (work: PackageWork): CommandOptions => ({
   timeout: installTimeout,
   signal: work.signal,
-  onLine: work.onLine,
+  onLine: (line) => {
+    if (!progressOfDpkg.test(line)) work.onLine(line)
+  },
   env: { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' },
 })

@@ -25,6 +25,7 @@ export const ensureTrustAnchor: Executor<EnsureTrustAnchor> = {
   async check(spec) {
     const system = await packageSystem()
     if (system === undefined) return blocked('where this host keeps its trusted certificates is not known')
+    if (body(spec.pem) === '') return blocked(`the certificate ${spec.name} is empty`, 'the stage has no CA before build-infra')
     const { anchor, bundle } = places[system]
     if ((await readText(anchor(spec.name))) !== fileText(spec.pem)) return change(`${anchor(spec.name)} is missing or differs`, '', anchor(spec.name))
     // The bundle is made in a second step, which an interrupted run may have missed.

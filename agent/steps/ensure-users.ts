@@ -23,10 +23,16 @@ export const ensureUsers: Executor<EnsureUsers> = {
   async apply(spec, context) {
     const conflicts = (await compare(spec)).filter((finding) => finding.kind === 'conflict')
     if (conflicts.length > 0) throw new HiveError('conflict', conflicts.map((finding) => finding.text).join('; '))
-    for (const group of groupsOf(spec)) await ensureGroup(group, context.signal)
-    for (const user of spec.users) await ensureUser(userOf(user), context.signal)
+    for (const group of numbersFirst(groupsOf(spec), (one) => one.gid)) await ensureGroup(group, context.signal)
+    for (const user of numbersFirst(spec.users.map(userOf), (one) => one.uid)) await ensureUser(user, context.signal)
   },
 }
+
+/** Those with a number of their own first, before the host gives that number to one of the others. */
+const numbersFirst = <T>(all: readonly T[], numberOf: (one: T) => number | undefined): T[] => [
+  ...all.filter((one) => numberOf(one) !== undefined),
+  ...all.filter((one) => numberOf(one) === undefined),
+]
 
 async function compare(spec: EnsureUsers) {
   const groups = await Promise.all(groupsOf(spec).map(compareGroup))

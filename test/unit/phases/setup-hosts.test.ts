@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'node:test'
 import type { Step } from '#gen/hive/v1/step.ts'
 import type { Site } from '../../../coordinator/inventory/site.ts'
@@ -191,4 +194,27 @@ test('users of the site come with their groups, whose members may use sudo', asy
     ],
   )
   assert.match((specOf(find(steps, 'sshd-config@p-hive0.pdns')) as { content: string }).content, /PermitRootLogin no/)
+})
+
+test("the site's hooks come before docker and at the end, where it has them", async (context) => {
+  const root = mkdtempSync(join(tmpdir(), 'setup-hosts-'))
+  context.after(() => rmSync(root, { recursive: true }))
+  for (const hook of ['addon', 'addon2']) {
+    mkdirSync(join(root, 'roles', hook, 'tasks'), { recursive: true })
+    writeFileSync(join(root, 'roles', hook, 'tasks', 'main.yml'), '- debug: {msg: hello}\n')
+  }
+  const ansibleInventory = () => ({ groups: {}, hostVariables: {}, extraVariables: {} })
+  const site = siteFixture({ rest: { root, contextDir: join(root, '.hive/private'), ansibleInventory } })
+  const state = { get: () => undefined, set: () => undefined } as never
+  const { steps, blobs } = await setupHosts.steps({ site, limit: everything, facts, state })
+  for (const host of ['p-hive0.pdns', 'p-hive3.pdns']) {
+    const addon = find(steps, `addon@${host}`)
+    assert.equal(addon.spec?.kind?.$case, 'runRoles')
+    assert.ok(before(steps, addon).has(`setup-hosts/sshd@${host}`))
+    assert.ok(find(steps, `docker@${host}`).needs.includes(addon.id))
+    assert.ok(before(steps, find(steps, `addon2@${host}`)).has(`setup-hosts/${host === 'p-hive0.pdns' ? 'swarm' : 'registry'}@${host}`))
+    assert.ok((blobs.get(host)?.length ?? 0) > 0)
+  }
+  const ids = steps.map((step) => step.id)
+  assert.equal(new Set(ids).size, ids.length)
 })
