@@ -1,5 +1,6 @@
 /** A swarm service is as asked for, and its tasks run. Carried out by a manager. */
 import type { EnsureService } from '#gen/hive/v1/steps_docker.ts'
+import { messageOf } from '../../proto/errors.ts'
 import type { Network, Service } from '../adapters/docker/api-types.ts'
 import { awaitConvergence } from '../adapters/docker/await-convergence.ts'
 import { canonicalService, differences, type FieldDifference } from '../adapters/docker/compare-service.ts'
@@ -7,6 +8,7 @@ import { recentInfo, recentNetworks, recentService } from '../adapters/docker/re
 import { toServiceSpec } from '../adapters/docker/service-spec.ts'
 import { createService, findService, listTasks, removeService, updateService } from '../adapters/docker/services.ts'
 import { waitFor } from '../adapters/docker/wait.ts'
+import { isNotFound } from '../adapters/docker.ts'
 import { blocked, type CheckOutcome, change, type Executor, ok } from './executor.ts'
 
 const noDisruption = 0
@@ -29,16 +31,15 @@ export const ensureService: Executor<EnsureService> = {
 
   async apply(spec, context) {
     const { signal } = context
+    const existing = await findService(spec.name, signal)
     if (spec.absent) {
+      if (existing === undefined) return
       await removeService(spec.name, signal)
-      await waitFor(
-        `the tasks of ${spec.name} to be gone`,
-        async () => ((await listTasks([spec.name], signal).catch(() => [])).length === 0 ? true : undefined),
-        { signal, timeout: goneTimeout },
-      )
+      // Containers stop after the service is gone; volumes and networks are in use until then.
+      const gone = async () => ((await listTasks([existing.ID], signal).catch(noTasks)).length === 0 ? true : undefined)
+      await waitFor(`the tasks of ${spec.name} to be gone`, gone, { signal, timeout: goneTimeout })
       return
     }
-    const existing = await findService(spec.name, signal)
     if (existing === undefined) await createService(toServiceSpec(spec), { auth: spec.auth, signal })
     else if (differing(spec, existing, await recentNetworks(signal)).length > 0)
       await updateService(spec.name, (now) => toServiceSpec(spec, now), { auth: spec.auth, signal })
@@ -54,6 +55,12 @@ export const ensureService: Executor<EnsureService> = {
     if (spec.convergeSeconds > 0) await awaitConvergence(existing.ID, spec.name, spec.convergeSeconds * 1000, context)
     return ok
   },
+}
+
+/** Docker refuses a filter by a service whose last task is gone. */
+function noTasks(error: unknown): readonly never[] {
+  if (isNotFound(error) || /service .* not found/.test(messageOf(error))) return []
+  throw error
 }
 
 function differing(spec: EnsureService, existing: Service, networks: readonly Network[]): FieldDifference[] {

@@ -3,6 +3,8 @@
  * host. Services do not wait for each other.
  */
 import type { Step } from '#gen/hive/v1/step.ts'
+import { siteArchives } from '../ansible/archives.ts'
+import { contentTags } from '../ansible/content-tag.ts'
 import type { Service, Site } from '../inventory/site.ts'
 import { eligibleHosts } from './deploy-services/eligible-hosts.ts'
 import { authFor, type ImageSources, originOf, resolve, type ServiceImage } from './deploy-services/images.ts'
@@ -60,6 +62,12 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
     },
   }
 }
+
+/** The phase, with images from the site's own content. */
+export const deployServices: Phase<DeployFacts> = deployServicesFrom(async (site) => {
+  const [tags, archives] = await Promise.all([contentTags(site), siteArchives(site)])
+  return { contentTags: tags, shipped: archives.flatMap((archive) => archive.references) }
+})
 
 const servicesOf = (site: Site, limit: Limit): readonly Service[] =>
   site.services.filter((service) => service.stages.includes(site.stage) && limit.services?.has(service.name) !== false)

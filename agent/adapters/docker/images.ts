@@ -56,7 +56,10 @@ export interface PullOptions {
 export async function pullImage(reference: Reference, options: PullOptions): Promise<void> {
   const name = reference.digest === '' ? `${reference.repository}:${reference.tag}` : `${reference.repository}@${reference.digest}`
   const query = { fromImage: reference.repository, tag: reference.digest === '' ? reference.tag : reference.digest }
-  const body = await dockerStream('POST', '/images/create', { query, auth: options.auth, signal: options.signal, timeout: 120_000 })
+  const body = await dockerStream('POST', '/images/create', { query, auth: options.auth, signal: options.signal, timeout: 120_000 }).catch((error: unknown) => {
+    if (dockerStatus(error) === undefined) throw error
+    throw pullError(name, messageOf(error).replace(/^docker: /, ''), error)
+  })
   const layers = new Map<string, { done: number; total: number }>()
   let failure: string | undefined
   try {
@@ -72,8 +75,11 @@ export async function pullImage(reference: Reference, options: PullOptions): Pro
     if (options.signal.aborted) throw new HiveError('cancelled', `pulling ${name} was stopped`, { cause: error })
     throw new HiveError('command-failed', `pulling ${name}: ${messageOf(error)}`, { cause: error })
   }
-  if (failure !== undefined) throw new HiveError('command-failed', `pulling ${name}: ${failure}`, { hint: hintFor(failure) })
+  if (failure !== undefined) throw pullError(name, failure)
 }
+
+const pullError = (name: string, failure: string, cause?: unknown): HiveError =>
+  new HiveError('command-failed', `pulling ${name}: ${failure}`, { hint: hintFor(failure), cause })
 
 const hintFor = (failure: string): string | undefined => {
   if (/manifest.*(unknown|not found)|not found/i.test(failure)) return 'the registry has no such image or tag'

@@ -9,9 +9,9 @@ import { pause } from './wait.ts'
 
 const updateAttempts = 10
 
-/** By id or exact name, straight from docker. */
+/** By its exact name, straight from docker; without the numbers of its tasks, which cost docker a search. */
 export async function findService(name: string, signal: AbortSignal): Promise<Service | undefined> {
-  const found = await dockerGet<readonly Service[]>('/services', { query: { filters: { name: [name] }, status: 'true' }, signal })
+  const found = await dockerGet<readonly Service[]>('/services', { query: { filters: { name: [name] } }, signal })
   return found.find((service) => service.Spec.Name === name)
 }
 
