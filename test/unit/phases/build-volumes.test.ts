@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Site } from '../../../coordinator/inventory/site.ts'
+import { buildVolumes } from '../../../coordinator/phases/build-volumes.ts'
+import { everything, facts, site, volume } from './sample-site.ts'
+
+const phaseOf = async (made: Site, limit = everything) => buildVolumes.steps({ site: made, limit, facts: undefined, state: facts(made, {}).state })
+
+test('a driver volume is made on every hive host, a plain one nowhere', async () => {
+  const made = site({ volumes: [volume({}), volume({ name: 'shared', kind: 'driver', driver: 'local', driverOptions: { type: 'tmpfs' } })] })
+  const { steps } = await phaseOf(made)
+  assert.deepEqual(
+    steps.map((step) => step.id),
+    ['build-volumes/shared@s-hive0.site', 'build-volumes/shared@s-hive1.site', 'build-volumes/shared@s-hive2.site'],
+  )
+})
+
+test('on one machine a mirrored volume is a folder that the hosts share, and the plan says so', async () => {
+  const { steps, notices, unsupported } = await phaseOf(site({ effectiveProvider: 'nspawn', volumes: [volume({ kind: 'drbd' })] }))
+  const kind = steps[0]?.spec?.kind
+  assert.deepEqual(kind?.value, {
+    name: 'data',
+    driver: 'local',
+    options: { type: 'none', o: 'bind', device: '/var/lib/hive/mirrored/data' },
+    directory: '/var/lib/hive/mirrored/data',
+  })
+  assert.deepEqual(notices, ["data is a folder shared by this machine's hosts, not DRBD"])
+  assert.deepEqual(unsupported, [])
+})
+
+test('elsewhere DRBD and NFS are named as what cannot be built', async () => {
+  const { steps, unsupported } = await phaseOf(site({ volumes: [volume({ kind: 'drbd' }), volume({ name: 'files', kind: 'nfs' })] }))
+  assert.deepEqual(steps, [])
+  assert.equal(unsupported?.length, 2)
+})
+
+test('volumes of other stages and outside the limit are left alone', async () => {
+  const volumes = [volume({ name: 'a', kind: 'driver' }), volume({ name: 'b', kind: 'driver' }), volume({ name: 'c', kind: 'driver', stages: ['production'] })]
+  const { steps } = await phaseOf(site({ volumes }), { ...everything, volumes: new Set(['b', 'c']) })
+  assert.deepEqual([...new Set(steps.map((step) => step.title))], ['volume b'])
+})
