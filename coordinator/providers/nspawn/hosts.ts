@@ -42,7 +42,7 @@ export async function bringUp(work: HostWork, record: HostRecord, sshdPort = fir
 }
 
 /** Orderly; its file system is unmounted afterwards, its data stays. */
-export async function putDown(stage: StageFolder, host: HostFolder, signal: AbortSignal): Promise<void> {
+export async function putDown(host: HostFolder, signal: AbortSignal): Promise<void> {
   await shutDown(host, orderlyDeadline, signal)
   await unmountBelow(host.root)
 }

@@ -1,4 +1,5 @@
 /** What build-infra would do to the hosts of an nspawn stage, from what is recorded and what runs. Pure. */
+import type { Disruption } from '#gen/hive/v1/step.ts'
 import type { Host } from '../../inventory/site.ts'
 import type { HostPower, ProviderAction } from '../provider.ts'
 import type { HostRecord } from './stage-folder.ts'
@@ -10,8 +11,8 @@ export interface HostState {
 
 export type HostWant = Pick<Host, 'name' | 'shortName' | 'address' | 'prefixLength'>
 
-const none = 0
-const reboot = 3
+const none: Disruption = 0
+const reboot: Disruption = 3
 
 const at = ({ address, prefixLength }: Pick<HostWant, 'address' | 'prefixLength'>): string => `${address}/${prefixLength}`
 

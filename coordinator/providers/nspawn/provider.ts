@@ -104,6 +104,13 @@ export const nspawnProvider: Provider = {
     })
   },
 
+  async prepare({ site, emit, signal }) {
+    assertMachineCan()
+    await ensureTools(emit, signal)
+    await ensureBaseRoot(emit, signal)
+    await prepareNamespace(site)
+  },
+
   async apply(context) {
     assertMachineCan()
     const { site } = context
@@ -111,7 +118,7 @@ export const nspawnProvider: Provider = {
     await locked(context, stage, async () => {
       // Asked again: someone else may have worked on the stage since the plan.
       const moved = site.hosts.filter((host) => hostAction(host, stateOf(hostFolder(stage, host.shortName)))?.kind === 'move')
-      await allOrErrors(moved, (host) => putDown(stage, hostFolder(stage, host.shortName), context.signal))
+      await allOrErrors(moved, (host) => putDown(hostFolder(stage, host.shortName), context.signal))
       await raise(context, stage, site.hosts)
     })
   },
@@ -125,7 +132,7 @@ export const nspawnProvider: Provider = {
   async halt(context) {
     assertMachineCan()
     const stage = stageFolder(context.site)
-    await locked(context, stage, () => allOrErrors(hostsOnDisk(stage), (name) => putDown(stage, hostFolder(stage, name), context.signal)))
+    await locked(context, stage, () => allOrErrors(hostsOnDisk(stage), (name) => putDown(hostFolder(stage, name), context.signal)))
   },
 
   async start(context) {

@@ -1,0 +1,101 @@
+/** The bootstrap: the only work over ssh. Puts the agent on all hosts that do not answer with this binary already. */
+import { HiveError } from '../../proto/errors.ts'
+import type { Emit } from '../events.ts'
+import type { Host, Site } from '../inventory/site.ts'
+import { allOrErrors } from '../providers/all-or-errors.ts'
+import type { Provider, SshTarget } from '../providers/provider.ts'
+import { type AgentBinary, type HostSigner, installAgent } from './install-agent.ts'
+import { onHost } from './ssh.ts'
+import { writeSshConfig } from './ssh-config.ts'
+
+/** Asks a host's agent which binary it runs; undefined where it does not answer, or may not be asked from here. */
+export type Answers = (host: Host) => Promise<{ readonly binarySha256: string } | undefined>
+
+export interface BootstrapInput {
+  readonly site: Site
+  readonly provider: Provider
+  readonly pki: HostSigner
+  readonly binary: AgentBinary
+  readonly emit: Emit
+  readonly signal: AbortSignal
+  readonly answers: Answers
+}
+
+export type AgentNeed = 'install' | 'upgrade'
+
+/** What each host's agent needs; hosts whose agent answers with the same binary are left out. */
+export async function agentNeeds(hosts: readonly Host[], sha256: string, answers: Answers): Promise<ReadonlyMap<string, AgentNeed>> {
+  const asked = await Promise.all(hosts.map(async (host) => ({ host, answer: await answers(host) })))
+  return new Map(
+    asked.flatMap(({ host, answer }): [string, AgentNeed][] => {
+      if (answer === undefined) return [[host.name, 'install']]
+      return answer.binarySha256 === sha256 ? [] : [[host.name, 'upgrade']]
+    }),
+  )
+}
+
+/**
+ * In parallel over hosts, idempotent, resumable. Writes CONTEXT_DIR/ssh_config and known_hosts. Answers how many agents it
+ * installed or upgraded. Throws one error that names every host that failed.
+ */
+export async function bootstrapHosts({ site, provider, pki, binary, emit, signal, answers }: BootstrapInput): Promise<number> {
+  await pki.ensureCa()
+  const needs = await agentNeeds(site.hosts, binary.sha256, answers)
+  const targets = new Map(site.hosts.map(({ name }) => [name, provider.sshTarget(site, name)]))
+  const writeConfig = (): void => writeSshConfig(site.contextDir, [...targets.values()])
+  writeConfig()
+  await allOrErrors(
+    site.hosts.filter(({ name }) => needs.has(name)),
+    async (host) => {
+      const stepId = `bootstrap/agent@${host.name}`
+      const title = needs.get(host.name) === 'upgrade' ? 'Upgrade the agent' : 'Install the agent'
+      const about = { phase: 'build-infra', host: host.name, stepId, title } as const
+      const started = performance.now()
+      emit({ code: 'step.started', ...about })
+      const finished = (result: 'changed' | 'failed', error?: unknown): void =>
+        emit({
+          code: 'step.finished',
+          ...about,
+          result,
+          reason: needs.get(host.name) === 'upgrade' ? 'another version' : 'none answers',
+          milliseconds: Math.round(performance.now() - started),
+          error:
+            error instanceof HiveError ? { code: error.code, message: error.message, hint: error.hint, host: host.name, stepId, log: error.log } : undefined,
+        })
+      try {
+        const target = await workingTarget(host, provider.sshTarget(site, host.name), site.contextDir, signal)
+        targets.set(host.name, target)
+        const say = (line: string): void => emit({ code: 'step.log', phase: 'build-infra', host: host.name, stepId, line })
+        await installAgent({ host, target, contextDir: site.contextDir, pki, binary, signal, say })
+        finished('changed')
+      } catch (error) {
+        finished('failed', error)
+        throw error
+      }
+    },
+  )
+  writeConfig()
+  return needs.size
+}
+
+/**
+ * The log-in that works: the provider's, else the admin user's (setup-hosts may have closed root's), on the first port
+ * or on the one setup-hosts sets.
+ */
+export async function workingTarget(host: Host, target: SshTarget, contextDir: string, signal: AbortSignal): Promise<SshTarget> {
+  const users = [...new Set([target.user, host.settings.admin])]
+  const ports = [...new Set([target.port, host.settings.sshdPort])]
+  const candidates = ports.flatMap((port) => users.map((user): SshTarget => ({ ...target, user, port })))
+  let first: unknown
+  for (const [index, candidate] of candidates.entries()) {
+    try {
+      // A host that is still booting gets its time on the first try alone.
+      await onHost(candidate, 'true', { contextDir, signal, patience: index === 0 && ports.length === 1 ? 120_000 : 0 })
+      return candidate
+    } catch (error) {
+      signal.throwIfAborted()
+      first ??= error
+    }
+  }
+  throw first
+}
