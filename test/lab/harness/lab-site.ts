@@ -1,0 +1,156 @@
+/** A site on real hosts of this machine, driven as its operator would: through the command line. */
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { HiveEvent } from '../../../coordinator/events.ts'
+
+const checkout = new URL('../../..', import.meta.url).pathname
+const launcher = join(checkout, 'packaging/hivecoord.mjs')
+
+export interface CommandOutcome {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly events: readonly HiveEvent[]
+  /** Errors told after the events. */
+  readonly errors: readonly { readonly code: string; readonly message: string; readonly hint?: string; readonly host?: string }[]
+  /** The result document, undefined where there was none. */
+  readonly result: unknown
+  readonly milliseconds: number
+}
+
+export interface RunningCommand {
+  readonly pid: number
+  readonly done: Promise<CommandOutcome>
+  kill(signal: NodeJS.Signals): void
+}
+
+export interface CommandSettings {
+  /** Called with each event as it comes. */
+  readonly onEvent?: (event: HiveEvent) => void
+  readonly env?: Readonly<Record<string, string>>
+  /** Milliseconds until the command is killed and the test fails. Default 300 000. */
+  readonly deadline?: number
+}
+
+export class LabSite {
+  readonly folder: string
+  readonly stage: string
+  readonly #env: Readonly<Record<string, string>>
+
+  /** Copies the site, so that nothing is written into the checkout. `images`: the folder of base images. */
+  constructor(source: string, options: { readonly images: string; readonly stage?: string }) {
+    this.folder = mkdtempSync(join(tmpdir(), 'hive-lab-'))
+    this.stage = options.stage ?? 'private'
+    this.#env = { HIVE_IMAGES: options.images }
+    cpSync(source, this.folder, { recursive: true })
+    rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
+  }
+
+  get contextDir(): string {
+    return join(this.folder, '.hive', this.stage)
+  }
+
+  /** Starts a command and does not wait for it. */
+  start(args: readonly string[], settings: CommandSettings = {}): RunningCommand {
+    const started = performance.now()
+    const child = spawn(process.execPath, [launcher, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#env, ...settings.env },
+    })
+    const events: HiveEvent[] = []
+    const errors: CommandOutcome['errors'][number][] = []
+    let out = ''
+    const stray: string[] = []
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+    })
+    createInterface(child.stderr).on('line', (line) => {
+      const parsed = parseLine(line)
+      if (parsed === undefined) stray.push(line)
+      else if (parsed.code === 'error') errors.push(parsed.error)
+      else {
+        events.push(parsed)
+        settings.onEvent?.(parsed)
+      }
+    })
+    const timer = setTimeout(() => child.kill('SIGKILL'), settings.deadline ?? 300_000)
+    const done = new Promise<CommandOutcome>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => {
+        clearTimeout(timer)
+        if (stray.length > 0 && code !== 0) errors.push({ code: 'stray', message: stray.join('\n') })
+        resolve({ code, signal, events, errors, result: out.trim() === '' ? undefined : JSON.parse(out), milliseconds: performance.now() - started })
+      })
+    })
+    return { pid: child.pid ?? -1, done, kill: (signal) => void child.kill(signal) }
+  }
+
+  run(args: readonly string[], settings: CommandSettings = {}): Promise<CommandOutcome> {
+    return this.start(args, settings).done
+  }
+
+  /** As `run`, and fails with what the command said where its exit code is not 0. */
+  async succeed(args: readonly string[], settings: CommandSettings = {}): Promise<CommandOutcome> {
+    const outcome = await this.run(args, settings)
+    if (outcome.code !== 0) {
+      const said = outcome.errors.map((error) => `${error.host ?? ''} ${error.message} ${error.hint ?? ''} ${JSON.stringify(error)}`)
+      throw new Error(`hivecoord ${args.join(' ')} ended with ${outcome.code ?? outcome.signal}:\n${said.join('\n')}`)
+    }
+    return outcome
+  }
+
+  /** Runs a program inside the stage's network; answers its output and exit code. `deadline` in milliseconds. */
+  inNetwork(argv: readonly string[], deadline = 30_000): Promise<{ readonly code: number | null; readonly out: string }> {
+    const namespace = readFileSync(join(this.contextDir, 'netns'), 'utf8').trim()
+    return capture(['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv], deadline)
+  }
+
+  /** A shell command on a host, by ssh with the stage's own key. Throws unless it ends with 0. */
+  async onHost(host: string, command: string, deadline = 60_000): Promise<string> {
+    const { code, out } = await this.inNetwork(['ssh', '-F', join(this.contextDir, 'ssh_config'), host, command], deadline)
+    if (code !== 0) throw new Error(`${host}: ${command}: exit code ${code}: ${out}`)
+    return out
+  }
+
+  /** Takes everything away: hosts, namespaces, the copy. */
+  async destroy(): Promise<void> {
+    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'], { deadline: 120_000 })
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** A second folder of the same site and stage with its own context: somebody else's admin box. */
+  copyOfContext(): string {
+    const copy = join(mkdtempSync(join(tmpdir(), 'hive-lab-context-')), 'context')
+    mkdirSync(copy)
+    cpSync(this.contextDir, copy, { recursive: true })
+    return copy
+  }
+}
+
+type Line = HiveEvent | { readonly code: 'error'; readonly error: CommandOutcome['errors'][number] }
+
+function parseLine(line: string): Line | undefined {
+  try {
+    return JSON.parse(line) as Line
+  } catch {
+    return undefined
+  }
+}
+
+/** Output (both streams) and exit code of a program; it is killed at the deadline. */
+export function capture(argv: readonly string[], deadline: number): Promise<{ readonly code: number | null; readonly out: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: deadline, killSignal: 'SIGKILL' })
+    let out = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, out }))
+  })
+}
