@@ -123,8 +123,6 @@ export interface DeployResult {
   readonly errors: readonly ErrorReport[]
   /** Hosts that were left out because they do not answer. */
   readonly unreachable: readonly string[]
-  /** build-infra made the stage's network, and this process is not in it: the command goes on once it has entered there. */
-  readonly enterNetwork: boolean
 }
 
 /**
@@ -168,7 +166,6 @@ class Deploy {
 
   async run(): Promise<DeployResult> {
     const { phases, emit, signal, now, agents, site } = this.#input
-    let enterNetwork = false
     try {
       await attachToActiveRuns(await reachableClients(site, agents, signal), emit, signal, this.#input.patience)
       for (const phase of phases) {
@@ -184,17 +181,16 @@ class Deploy {
         }
         if (this.#errors.length > 0) break
         signal.throwIfAborted()
-        if (phase === 'build-infra' && agents.whyNotDial() !== undefined) {
-          enterNetwork = phases.length > 1
-          break
-        }
+        const outside = phase === 'build-infra' && phases.length > 1 ? agents.whyNotDial() : undefined
+        if (outside !== undefined)
+          throw new HiveError('unreachable', `the hosts are made, but cannot be reached from here: ${outside}`, { hint: 'run the command again' })
       }
     } catch (error) {
       this.#errors.push(reportOf(signal.aborted ? this.#whyAborted() : error))
     }
     for (const host of this.#unreachable) agents.forget(host)
     const unreachable = site.hosts.map(({ name }) => name).filter((name) => this.#unreachable.has(name))
-    return { runId: this.#runId, ok: this.#errors.length === 0, changed: this.#changed, errors: this.#errors, unreachable, enterNetwork }
+    return { runId: this.#runId, ok: this.#errors.length === 0, changed: this.#changed, errors: this.#errors, unreachable }
   }
 
   #whyAborted(): HiveError {

@@ -61,7 +61,7 @@ function refusal(step: PlannedStep, made: Step | undefined): ErrorReport {
   const name = nameOfSpec(made?.spec) ?? step.host
   return reportOf(
     new HiveError('blocked', `${step.title} would destroy data${step.outcome.kind === 'change' ? `: ${step.outcome.reason}` : ''}`, {
-      hint: `to allow it, name it: --allow-destroy ${name}`,
+      hint: `to allow it, name it: --allow ${name}`,
       host: step.host,
       stepId: step.stepId,
     }),
