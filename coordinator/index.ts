@@ -101,6 +101,14 @@ export class Stage {
     return this.#provider
   }
 
+  /**
+   * Makes what hosts need before they are made, and the stage's network, so that a command can move into it. Idempotent; nothing
+   * for providers that need nothing.
+   */
+  async prepare(signal = this.#options.signal): Promise<void> {
+    await this.provider.prepare?.({ site: this.site, emit: this.#options.emit, signal })
+  }
+
   /** What a deploy would change. Changes nothing, and needs neither hosts nor accounts to exist. */
   plan(options: PlanOptions = {}): Promise<readonly PhaseReport[]> {
     return planPhases(this.#common(options))
