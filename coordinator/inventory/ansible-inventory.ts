@@ -1,4 +1,4 @@
-import type { Mapping } from './stages.ts'
+import type { Mapping } from './mapping.ts'
 import { Computed, VariableError, type Variables } from './variables.ts'
 import { UnsafeText } from './yaml-source.ts'
 

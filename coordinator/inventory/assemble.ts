@@ -1,69 +1,27 @@
-import { resolve } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
 import { formatNetwork4, gwbridgeV6, parseNetwork4, splitInternal } from './addresses.ts'
-import { type Allocations, allocate, portKey } from './allocations.ts'
+import { type Allocations, allocate } from './allocations.ts'
 import { exportInventory } from './ansible-inventory.ts'
-import { type BuiltInContext, derivedVariables, extraVariables } from './built-in-variables.ts'
+import { type BuiltInContext, extraVariables } from './built-in-variables.ts'
 import { Converter } from './convert.ts'
-import { type NetworkDefinition, readServices, type ServiceDefinition, serviceVariables } from './definitions.ts'
-import { byStrength, type Groups, groupsOfMembers, makeGroups } from './groups.ts'
+import type { NetworkDefinition, ServiceDefinition } from './definitions.ts'
+import { type Groups, groupsOfMembers, makeGroups } from './groups.ts'
 import { hostSettings } from './host-settings.ts'
-import { motherName, motherVariables, type PlannedHost, planHosts } from './hosts.ts'
-import { makeLookup } from './lookups.ts'
-import { mountVariables } from './mounts.ts'
-import { portVariable } from './port-definition.ts'
+import type { PlannedHost } from './hosts.ts'
+import { describe, isMapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import { checkPublishedPorts } from './published-ports.ts'
-import {
-  collectVolumes,
-  defaultNetworkName,
-  imageName,
-  imageVariables,
-  networkVariables,
-  resolveImage,
-  resolveNetwork,
-  resolveVolume,
-  type VolumeDefinition,
-  volumeName,
-  volumeVariables,
-} from './resolve-resources.ts'
+import { type AssembleInput, type Definitions, readDefinitions } from './read-definitions.ts'
+import { defaultNetworkName, resolveImage, resolveNetwork, resolveVolume } from './resolve-resources.ts'
 import { resolveService, type ServiceContext } from './resolve-service.ts'
 import { roleCheck } from './roles.ts'
-import type { Settings } from './settings.ts'
-import { type Host, type Site, type StageName, stageNames } from './site.ts'
+import type { Host, Site, StageName } from './site.ts'
+import { makeVariables } from './site-variables.ts'
 import { readSources, type Sources } from './sources.ts'
-import { describe, isMapping, isStageName, type Mapping, readStage, type StageDefinition } from './stages.ts'
+import type { StageDefinition } from './stages.ts'
 import { didYouMean } from './suggest.ts'
-import { VariableError, Variables } from './variables.ts'
-import { adoptPlace, keyAt, startOf, valueAt } from './yaml-source.ts'
-
-export interface AssembleInput {
-  readonly root: string
-  readonly stage: StageName
-  readonly inventoryPath: string
-  readonly contextDir: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly settings: Settings
-  readonly remembered: Allocations
-  readonly tagMapping: ReadonlyMap<string, string>
-  readonly registryPassword: () => string
-  readonly runCommands: boolean
-  readonly newPassword: (path: string) => void
-  readonly findings: Findings
-}
-
-/** Everything of the definition files, before any variable is rendered. */
-interface Definitions {
-  readonly name: string
-  readonly stages: readonly StageDefinition[]
-  readonly current: StageDefinition
-  readonly hosts: readonly PlannedHost[]
-  readonly services: readonly ServiceDefinition[]
-  readonly networks: readonly NetworkDefinition[]
-  readonly volumes: ReadonlyMap<string, VolumeDefinition>
-  readonly sources: Sources
-  readonly hiveFile: string
-}
+import { VariableError, type Variables } from './variables.ts'
+import { startOf, valueAt } from './yaml-source.ts'
 
 /** Makes the site of the files' contents; writes nothing. Throws InventoryError with all mistakes. */
 export const assemble = (input: AssembleInput): { readonly site: Site; readonly allocations: Allocations } => {
@@ -89,99 +47,6 @@ export const assemble = (input: AssembleInput): { readonly site: Site; readonly 
   return { site, allocations }
 }
 
-const readDefinitions = (input: AssembleInput, sources: Sources): Definitions | undefined => {
-  const { findings } = input
-  const services = new Map<string, ServiceDefinition>()
-  const networks = new Map<string, NetworkDefinition>()
-  for (const source of sources.services) readServices(source.file, source.content, services, networks, findings)
-  if (!networks.has(defaultNetworkName) && sources.services.length > 0) {
-    networks.set(defaultNetworkName, {
-      name: defaultNetworkName,
-      file: sources.services[0]?.file ?? '',
-      path: `networks.${defaultNetworkName}`,
-      source: {},
-      stages: stageNames,
-    })
-  }
-  const volumes = collectVolumes([...services.values()], findings)
-  const hive = sources.hives[0]
-  if (hive === undefined) return undefined
-  const content = hive.content
-  const allowed = ['plugin', 'name', 'stages']
-  for (const key of Object.keys(content))
-    if (!allowed.includes(key)) findings.problem(keyAt(content, key), key, `unknown key '${key}'`, didYouMean(key, allowed))
-  const name = content['name']
-  if (typeof name !== 'string' || !/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name)) {
-    const at = name === undefined ? startOf(content) : valueAt(content, 'name')
-    findings.problem(
-      at,
-      'name',
-      name === undefined ? "the key 'name' is missing" : `${describe(name)} is no domain name`,
-      'write name: the name of the site, as example.com',
-    )
-  }
-  const siteName = typeof name === 'string' ? name : 'site'
-  const stages = readStages(content, siteName, input, findings)
-  const firstHive = firstHiveIndex(input)
-  const hosts = stages.flatMap((stage) => planHosts(stage, siteName, stage.stage === input.stage ? firstHive : 0, findings))
-  const current = stages.find((stage) => stage.stage === input.stage)
-  if (current === undefined) return undefined
-  const hives = hosts.filter((host) => host.stage === input.stage && host.isHive)
-  if (!hives.some((host) => host.isFirstHive)) {
-    findings.problem(
-      startOf(current.source),
-      current.path,
-      `first_hive is ${firstHive}, but the stage has ${hives.length} hive hosts`,
-      'set first_hive to the index of a hive host',
-    )
-  }
-  return { name: siteName, stages, current, hosts, services: [...services.values()], networks: [...networks.values()], volumes, sources, hiveFile: hive.path }
-}
-
-const readStages = (content: Mapping, siteName: string, input: AssembleInput, findings: Findings): readonly StageDefinition[] => {
-  const stages = content['stages']
-  if (!isMapping(stages)) {
-    const at = stages === undefined ? startOf(content) : valueAt(content, 'stages')
-    findings.problem(
-      at,
-      'stages',
-      stages === undefined ? "the key 'stages' is missing" : `must be a mapping, but is ${describe(stages)}`,
-      'write stages: {private: {provider: …, cidr: …}}',
-    )
-    return []
-  }
-  const read = Object.entries(stages).flatMap(([name, body]) => {
-    if (!isStageName(name)) {
-      findings.problem(keyAt(stages, name), `stages.${name}`, `unknown stage '${name}'`, didYouMean(name, stageNames))
-      return []
-    }
-    if (!isMapping(body)) {
-      findings.problem(
-        valueAt(stages, name),
-        `stages.${name}`,
-        `a stage must be a mapping, but is ${describe(body)}`,
-        'write provider:, cidr: and so on below it',
-      )
-      return []
-    }
-    return readStage(name, body, siteName, findings) ?? []
-  })
-  if (!(input.stage in stages)) {
-    findings.problem(
-      keyAt(content, 'stages'),
-      'stages',
-      `there is no stage '${input.stage}' in this site`,
-      `define it, or choose one of: ${Object.keys(stages).join(', ')}`,
-    )
-  }
-  return read
-}
-
-const firstHiveIndex = (input: AssembleInput): number => {
-  const index = Number(input.env['HIVE_FIRST_HIVE'] ?? input.settings.get('first_hive') ?? 0)
-  return Number.isInteger(index) && index >= 0 ? index : 0
-}
-
 const tellUnusedVariables = (sources: Sources, groups: Groups, findings: Findings): void => {
   for (const name of sources.groupVars.keys()) {
     if (!groups.has(name) && name !== 'ungrouped') findings.notice(`group_vars/${name}: there is no such group; ${didYouMean(name, groups.keys())}`)
@@ -189,76 +54,6 @@ const tellUnusedVariables = (sources: Sources, groups: Groups, findings: Finding
   const members = new Set(groups.get('all'))
   for (const name of sources.hostVars.keys())
     if (!members.has(name)) findings.notice(`host_vars/${name}: there is no such host, service, image, volume or network`)
-}
-
-/** Variables that the definitions give to hosts and pseudo-hosts. */
-const definedVariables = (definitions: Definitions, allocations: Allocations): ReadonlyMap<string, Mapping> => {
-  const variables = new Map<string, Mapping>()
-  for (const host of definitions.hosts) variables.set(host.name, host.variables)
-  for (const stage of definitions.stages) variables.set(motherName(stage.stage, definitions.name), motherVariables(stage, definitions.name))
-  for (const service of definitions.services) {
-    const values = serviceVariables(service)
-    if (service.ports.length > 0) {
-      values['hive_ports'] = service.ports.map((port) => portVariable(port, port.published ?? allocations.ports[portKey(service.name, port.target)] ?? 0))
-      adoptPlace(values, 'hive_ports', service.source, 'ports')
-    }
-    const mounts = mountVariables(service)
-    if (mounts !== undefined) values['hive_volumes'] = mounts
-    adoptPlace(values, 'hive_volumes', service.source, 'volumes')
-    variables.set(service.name, values)
-    if (service.image?.kind === 'built') variables.set(imageName(service.name), imageVariables(service))
-  }
-  for (const volume of definitions.volumes.values()) variables.set(volumeName(volume.name), volumeVariables(volume, allocations.devices[volume.name]))
-  for (const network of definitions.networks) variables.set(network.name, networkVariables(network))
-  return variables
-}
-
-const makeVariables = (input: AssembleInput, definitions: Definitions, groups: Groups, allocations: Allocations, builtIn: BuiltInContext): Variables => {
-  const { sources } = definitions
-  const defined = definedVariables(definitions, allocations)
-  const groupNames = groupsOfMembers(groups)
-  const stageOf = new Map(definitions.stages.map((stage) => [stage.stage, stage]))
-  const derived = derivedVariables(builtIn)
-  const extra = extraVariables(builtIn)
-  const groupsObject = Object.fromEntries(groups)
-  const fileOf = new Map(
-    definitions.services.flatMap((service) => [service.name, imageName(service.name)].map((name) => [name, resolve(input.root, service.file)] as const)),
-  )
-  const layers = (name: string): readonly Mapping[] => {
-    const all = groupNames.get(name) ?? []
-    // A pseudo-host is in the groups of all its stages; only the stage at hand speaks.
-    const mine = all.includes(input.stage) ? all.filter((group) => !isStageName(group) || group === input.stage) : all
-    const stage = mine.find(isStageName)
-    const definition = stage === undefined ? undefined : stageOf.get(stage)
-    const plugin: Record<string, unknown> = { hive_name: definitions.name }
-    if (definition !== undefined) Object.assign(plugin, { hive_provider: definition.provider, hive_custom_hostname: definition.customHostname })
-    if (all.includes('hives')) plugin['hive_swarm_master'] = definitions.hosts.findLast((host) => host.isFirstHive)?.name
-    return [
-      derived,
-      plugin,
-      ...byStrength(['all', ...mine]).flatMap((group) => sources.groupVars.get(group) ?? []),
-      defined.get(name) ?? {},
-      ...(sources.hostVars.get(name) ?? []),
-      {
-        inventory_hostname: name,
-        inventory_hostname_short: name.split('.')[0],
-        inventory_dir: sources.folder,
-        inventory_file: fileOf.get(name) ?? definitions.hiveFile,
-        playbook_dir: input.root,
-        groups: groupsObject,
-        group_names: all,
-      },
-      extra,
-    ]
-  }
-  const lookup = makeLookup({
-    root: input.root,
-    env: input.env,
-    runCommands: input.runCommands,
-    newPassword: input.newPassword,
-    notice: (text) => input.findings.notice(text),
-  })
-  return new Variables(groups.get('all') ?? [], layers, lookup)
 }
 
 const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Groups, allocations: Allocations): Site => {

@@ -1,6 +1,7 @@
+import { describe, type Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import { type StageName, stageNames } from './site.ts'
-import { describe, isStageName, type Mapping } from './stages.ts'
+import { isStageName } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { joined, valueAt } from './yaml-source.ts'
 

@@ -1,6 +1,6 @@
 import { type Converter, textOf } from './convert.ts'
+import { describe, isMapping } from './mapping.ts'
 import type { BackupScript } from './site.ts'
-import { describe, isMapping } from './stages.ts'
 
 const keys = ['name', 'directory', 'backup_command', 'backup_file', 'restore_command', 'restore_file', 'ext', 'cleanup_days_before', 'batch_scripts']
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { defaultAdmin } from './host-settings.ts'
 import type { PlannedHost } from './hosts.ts'
+import { isMapping, type Mapping } from './mapping.ts'
 import type { Settings } from './settings.ts'
 import type { StageName } from './site.ts'
-import { isMapping, type Mapping } from './stages.ts'
 import { Computed } from './variables.ts'
 
 export interface BuiltInContext {

@@ -1,7 +1,7 @@
 import { omit, TemplateError } from '../template/template.ts'
+import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings, Position } from './problems.ts'
 import { durationNs } from './quantities.ts'
-import { describe, isMapping, type Mapping } from './stages.ts'
 import type { VariableError, Variables } from './variables.ts'
 import { joined } from './yaml-source.ts'
 

@@ -1,7 +1,7 @@
 import { Converter, textOf } from './convert.ts'
+import { isMapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import type { HostSettings } from './site.ts'
-import { isMapping } from './stages.ts'
 import type { Variables } from './variables.ts'
 
 export const defaultAgentPort = 17443

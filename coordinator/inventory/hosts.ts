@@ -1,8 +1,9 @@
 import { formatIPv4, formatNetwork4, hostRange, type Network4, netmaskOf } from './addresses.ts'
+import type { Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import type { StageName } from './site.ts'
-import type { Mapping, StageDefinition } from './stages.ts'
-import { valueAt } from './yaml-source.ts'
+import type { StageDefinition } from './stages.ts'
+import { adoptPlace, valueAt } from './yaml-source.ts'
 
 /** A server of a stage with what the hive definition says of it; variables are not rendered yet. */
 export interface PlannedHost {
@@ -102,13 +103,16 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
       isHive,
       isRepository,
       isFirstHive: index === firstHive && isHive,
-      variables: defined({
-        hive_private_ip: address,
-        hive_netmask: netmaskOf(pool.network),
-        hive_subnet: pool.name,
-        hive_available_zone: zone,
-        ...attributeVariables(stage.source, isHive, isRepository),
-      }),
+      variables: placed(
+        defined({
+          hive_private_ip: address,
+          hive_netmask: netmaskOf(pool.network),
+          hive_subnet: pool.name,
+          hive_available_zone: zone,
+          ...attributeVariables(stage.source, isHive, isRepository),
+        }),
+        stage.source,
+      ),
     })
   }
   return hosts
@@ -116,6 +120,16 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
 
 const defined = (values: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== null))
+
+/** Lets mistakes in a host's variables point at the stage's attributes they come from. */
+const placed = (variables: Record<string, unknown>, source: Mapping): Record<string, unknown> => {
+  for (const [name, value] of Object.entries(variables)) {
+    const attribute = name.slice('hive_'.length)
+    const written = [attribute, `repository_${attribute}`].find((one) => source[one] === value)
+    if (written !== undefined) adoptPlace(variables, name, source, written)
+  }
+  return variables
+}
 
 const attributeVariables = (source: Mapping, isHive: boolean, isRepository: boolean): Record<string, unknown> => {
   const of = (attribute: string): unknown => {

@@ -1,6 +1,7 @@
+import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import { stageNames } from './site.ts'
-import { describe, isMapping, isStageName, type Mapping } from './stages.ts'
+import { isStageName } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { joined, keyAt, startOf, valueAt } from './yaml-source.ts'
 

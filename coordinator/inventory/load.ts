@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { assemble } from './assemble.ts'
+import { isMapping } from './mapping.ts'
 import { passwordOf, writePasswords } from './passwords.ts'
 import { allocationsIn, readPersistents, updatePersistents, withAllocations } from './persistents.ts'
 import { Findings } from './problems.ts'
 import { loadSettings } from './settings.ts'
 import { type Site, type StageName, stageNames } from './site.ts'
 import { shownPath } from './sources.ts'
-import { isMapping } from './stages.ts'
 import { readYaml } from './yaml-source.ts'
 
 export interface LoadOptions {

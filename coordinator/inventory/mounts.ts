@@ -1,7 +1,7 @@
 import { type Converter, textOf } from './convert.ts'
 import type { ServiceDefinition } from './definitions.ts'
+import { describe, isMapping } from './mapping.ts'
 import type { ServiceMount } from './site.ts'
-import { describe, isMapping } from './stages.ts'
 
 const standaloneTmpfs = ['/run', '/tmp', '/sys/fs/cgroup']
 

@@ -4,9 +4,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { HiveError } from '../../proto/errors.ts'
 import type { Allocations, NumberMap } from './allocations.ts'
+import { isMapping } from './mapping.ts'
 import { Findings, InventoryError } from './problems.ts'
 import type { StageName } from './site.ts'
-import { isMapping } from './stages.ts'
 import { readYaml } from './yaml-source.ts'
 
 /** What outlives commands: variable → scope (`global` or a stage) → value. The file hive-builder keeps, in its format. */

@@ -1,5 +1,5 @@
+import { describe, isMapping, isTemplateText, type Mapping } from './mapping.ts'
 import type { Findings, Position } from './problems.ts'
-import { describe, isMapping, isTemplateText, type Mapping } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { joined, keyAt, startOf, valueAt, writtenAt } from './yaml-source.ts'
 

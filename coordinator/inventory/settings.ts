@@ -1,9 +1,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
+import { isMapping } from './mapping.ts'
 import { type Persistents, readPersistents, updatePersistents } from './persistents.ts'
 import { type StageName, stageNames } from './site.ts'
-import { isMapping, isStageName } from './stages.ts'
+import { isStageName } from './stages.ts'
 import { nearest } from './suggest.ts'
 
 export type SettingScope = 'global' | 'stage' | 'none'

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
+import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
-import { describe, isMapping, type Mapping } from './stages.ts'
 import { readYaml } from './yaml-source.ts'
 
 export interface SourceFile {

@@ -1,7 +1,7 @@
 import { isTemplate, render } from '../template/render.ts'
 import { omit, TemplateError, type TemplateScope } from '../template/template.ts'
+import { isMapping, type Mapping } from './mapping.ts'
 import type { Position } from './problems.ts'
-import { isMapping, type Mapping } from './stages.ts'
 import { nearest } from './suggest.ts'
 import { isFromFile, UnsafeText, valueAt } from './yaml-source.ts'
 

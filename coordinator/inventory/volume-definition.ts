@@ -1,7 +1,7 @@
 import { readStages } from './available-on.ts'
+import { describe, isMapping, isTemplateText, type Mapping } from './mapping.ts'
 import type { Findings, Position } from './problems.ts'
 import type { StageName } from './site.ts'
-import { describe, isMapping, isTemplateText, type Mapping } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { joined, keyAt, startOf, valueAt } from './yaml-source.ts'
 

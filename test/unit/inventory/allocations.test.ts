@@ -8,9 +8,10 @@ import { type Allocations, allocate } from '../../../coordinator/inventory/alloc
 import { readServices, type ServiceDefinition } from '../../../coordinator/inventory/definitions.ts'
 import { planHosts } from '../../../coordinator/inventory/hosts.ts'
 import { loadSite } from '../../../coordinator/inventory/load.ts'
+import { isMapping } from '../../../coordinator/inventory/mapping.ts'
 import { readPersistents, updatePersistents } from '../../../coordinator/inventory/persistents.ts'
 import { Findings } from '../../../coordinator/inventory/problems.ts'
-import { isMapping, readStage } from '../../../coordinator/inventory/stages.ts'
+import { readStage } from '../../../coordinator/inventory/stages.ts'
 import { readYaml } from '../../../coordinator/inventory/yaml-source.ts'
 import { services, siteFolder } from './site-folder.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { isMapping } from '../../../coordinator/inventory/mapping.ts'
 import { Findings } from '../../../coordinator/inventory/problems.ts'
-import { isMapping } from '../../../coordinator/inventory/stages.ts'
 import { keyAt, readYaml, valueAt, writtenAt } from '../../../coordinator/inventory/yaml-source.ts'
 
 describe('YAML is read as PyYAML reads it', () => {
