@@ -213,9 +213,27 @@ class Deploy {
       this.#errors.push(...blockedSteps)
       return
     }
-    this.#changed += await infrastructure.apply(emit, signal)
+    const failure = await this.#apply()
     for (const { name } of site.hosts) agents.forget(name)
-    await this.#lock.extend(await reachableClients(site, agents, signal), signal)
+    const clients = await reachableClients(site, agents, signal)
+    await this.#lock.extend(clients, signal)
+    if (failure === undefined) return
+    const away = new Set(site.hosts.map(({ name }) => name).filter((name) => !clients.some(({ host }) => host === name)))
+    // Only for a site that was there before: one that is being made is made whole.
+    if (away.size === 0 || ![...away].every((name) => agents.enrolled(name)) || whyNotSafe(site.hosts, away) !== undefined) throw failure
+    emit({ code: 'warning', message: `${failure.message}; the other hosts go on without` })
+  }
+
+  /** Answers the error where hosts could not be reached; any other is thrown. */
+  async #apply(): Promise<HiveError | undefined> {
+    const { infrastructure, emit, signal } = this.#input
+    try {
+      this.#changed += await infrastructure.apply(emit, signal)
+      return undefined
+    } catch (error) {
+      if (isUnreachable(error) && !signal.aborted) return error as HiveError
+      throw error
+    }
   }
 
   async #runPhase(phase: Phase): Promise<void> {

@@ -169,3 +169,32 @@ test('a plan asks no host that does not exist, and lists all of its steps as cha
   assert.equal(report.planCalls, 1)
   assert.deepEqual(lab.script.order, [])
 })
+
+test('a host of a site that stands and cannot be reached for its repair does not stop the others', async (t) => {
+  const lab = await startLab(t, ['h0', 'h1', 'h2', 'repo'])
+  await lab.running.get('h2')?.stop()
+  const infrastructure = {
+    absent: async () => new Set<string>(),
+    plan: async () => ({
+      steps: [
+        {
+          phase: 'build-infra',
+          host: 'h2',
+          stepId: 'agent@h2',
+          title: 'install the agent',
+          outcome: { kind: 'change', reason: '', before: '', after: '', disruption: 0 },
+        } as const,
+      ],
+      notices: [],
+    }),
+    apply: async () => {
+      throw new HiveError('unreachable', 'no ssh to h2')
+    },
+  }
+  const phases = ['build-infra', phaseOf(['h0', 'h1', 'h2'].map((host) => thing('prepare', host)))] as const
+  const result = await deployPhases(lab.input([], { phases, infrastructure }))
+  assert.deepEqual({ ok: result.ok, changed: result.changed, unreachable: result.unreachable }, { ok: true, changed: 2, unreachable: ['h2'] })
+  lab.pki.forgetHost('h2')
+  const made = await deployPhases(lab.input([], { phases, infrastructure }))
+  assert.equal(made.errors[0]?.message, 'no ssh to h2')
+})
