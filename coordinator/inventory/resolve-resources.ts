@@ -2,14 +2,14 @@ import { type InternalNetworks, parseNetwork4 } from './addresses.ts'
 import { Converter, textOf } from './convert.ts'
 import type { NetworkDefinition, ServiceDefinition } from './definitions.ts'
 import { describe, isMapping, type Mapping } from './mapping.ts'
-import type { Findings } from './problems.ts'
+import type { Findings, Position } from './problems.ts'
 import { isVolumeSize } from './quantities.ts'
 import { environmentOf, rolesOf, type ServiceContext } from './resolve-service.ts'
 import type { Image, Network, StageName, Volume } from './site.ts'
 import { didYouMean } from './suggest.ts'
 import type { Variables } from './variables.ts'
 import type { VolumeUse } from './volume-definition.ts'
-import { adoptPlace, startOf } from './yaml-source.ts'
+import { adoptPlace, startOf, valueAt } from './yaml-source.ts'
 
 export const defaultNetworkName = 'hive_default_network'
 export const filesystems = ['xfs', 'ext4', 'ext3', 'ext2', 'btrfs']
@@ -132,6 +132,10 @@ export const volumeVariables = (volume: VolumeDefinition, deviceId: number | und
   }
 }
 
+const placeOf = (use: VolumeUse, key: string): Position =>
+  use.definition !== undefined && key in use.definition.source ? valueAt(use.definition.source, key) : use.at
+
+/** A volume of the stage, from the variables of its pseudo-host. `hosts`: those that a `diskless` list may name. */
 export const resolveVolume = (volume: VolumeDefinition, variables: Variables, findings: Findings, hosts: readonly string[]): Volume => {
   const { use } = volume
   const read = new Converter(variables, findings, volumeName(volume.name), use.path, use.at)
@@ -140,7 +144,8 @@ export const resolveVolume = (volume: VolumeDefinition, variables: Variables, fi
   const mirrored = member(volume.kind)
   const size = mirrored['size'] === undefined ? undefined : textOf(mirrored['size'])
   const fstype = mirrored['fstype'] === undefined ? undefined : textOf(mirrored['fstype'])
-  const wrong = (key: string, message: string, instead: string): void => findings.problem(use.at, `${use.path}.${volume.kind}.${key}`, message, instead)
+  const wrong = (key: string, message: string, instead: string): void =>
+    findings.problem(placeOf(use, key), `${use.path}.${volume.kind}.${key}`, message, instead)
   if (size !== undefined && !isVolumeSize(size)) wrong('size', `${describe(mirrored['size'])} is no size`, 'write a number with a unit, as 500M or 20G')
   if (volume.kind === 'drbd' && fstype !== undefined && !filesystems.includes(fstype))
     wrong('fstype', `unknown file system '${fstype}'`, didYouMean(fstype, filesystems))

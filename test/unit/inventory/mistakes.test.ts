@@ -270,21 +270,21 @@ const mistakes: readonly Mistake[] = [
   {
     name: 'an unknown file system',
     files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xsf}}\n`),
-    at: ['inventory/s.yml:6:7'],
+    at: ['inventory/s.yml:6:70'],
     message: /unknown file system 'xsf'/,
     instead: /mean xfs/,
   },
   {
     name: 'a bad size',
     files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 500, fstype: xfs}}\n`),
-    at: ['inventory/s.yml:6:7'],
+    at: ['inventory/s.yml:6:58'],
     message: /500 is no size/,
     instead: /500M/,
   },
   {
     name: 'an unknown diskless host',
     files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs, diskless: [p-hive9.test.example.com]}}\n`),
-    at: ['inventory/s.yml:6:7'],
+    at: ['inventory/s.yml:6:85'],
     message: /there is no host 'p-hive9/,
   },
   {
