@@ -53,6 +53,8 @@ export interface DeployOptions extends PlanOptions {
   readonly command?: string | undefined
   /** Names of hosts, volumes … that may be destroyed. */
   readonly allow?: ReadonlySet<string> | undefined
+  /** false: services are created and changed, and nobody waits until their tasks run. Default true. */
+  readonly awaitTasks?: boolean | undefined
 }
 
 const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
@@ -116,7 +118,12 @@ export class Stage {
 
   /** Rejects with HiveError 'locked' when another coordinator is at work; what fails later is in the result. */
   deploy(options: DeployOptions = {}): Promise<DeployResult> {
-    return deployPhases({ ...this.#common(options), command: options.command ?? 'deploy', allow: options.allow ?? new Set() })
+    return deployPhases({
+      ...this.#common(options),
+      command: options.command ?? 'deploy',
+      allow: options.allow ?? new Set(),
+      awaitTasks: options.awaitTasks ?? true,
+    })
   }
 
   status(signal = this.#options.signal): Promise<StageStatus> {

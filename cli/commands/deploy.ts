@@ -8,6 +8,7 @@ import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './p
 
 interface DeployOptions extends PhaseOptions {
   readonly allow?: readonly string[]
+  readonly wait?: boolean
 }
 
 const descriptions: Readonly<Record<PhaseName, string>> = {
@@ -31,6 +32,7 @@ export function registerDeploy(program: Command, app: () => App): void {
       refreshImages: options.pull,
       reapplyRoles: options.reapplyRoles,
       allow: new Set(options.allow ?? []),
+      awaitTasks: options.wait,
     })
     // Errors of steps were shown where they happened; here they are said once more, where a person looks last.
     if (!result.ok) for (const error of result.errors) renderer.error(error)
@@ -40,7 +42,9 @@ export function registerDeploy(program: Command, app: () => App): void {
     if (!result.ok) process.exitCode = 1
   }
   const allowing = (command: Command): Command =>
-    command.option('--allow <names>', 'hosts or volumes that may be destroyed, separated by commas', (text) => text.split(','))
+    command
+      .option('--allow <names>', 'hosts or volumes that may be destroyed, separated by commas', (text) => text.split(','))
+      .option('--no-wait', 'create and change services without waiting until their tasks run')
   allowing(withLimit(withPhaseChoice(program.command('deploy').alias('all').description('bring the stage to what the inventory says, phase by phase')))).action(
     (options: DeployOptions) => run('deploy', options),
   )

@@ -37,11 +37,12 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
       return { images }
     },
 
-    steps({ site, limit, facts }) {
+    steps({ site, limit, facts, awaitTasks }) {
       const manager = site.hosts.find((host) => host.isFirstHive)
       if (manager === undefined) return { steps: [], blobs: new Map(), notices: [] }
       const ofImages = new Map<string, Step>()
       const ofServices: Step[] = []
+      const patience = awaitTasks === false ? 0 : convergeSeconds
       for (const service of servicesOf(site, limit)) {
         const image = facts.images.get(service.name)
         if (image === undefined) continue
@@ -51,11 +52,19 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
         for (const made of present) ofImages.set(made.id, made)
         if (limit.hosts?.has(manager.name) === false) continue
         ofServices.push(
-          step('deploy-services', service.name, manager.name, `service ${service.name}`, 'ensureService', toEnsureService(service, image.reference, site), {
-            needs: present.map((made) => made.id),
-            disruption: restarts,
-            timeoutSeconds: convergeSeconds + margin,
-          }),
+          step(
+            'deploy-services',
+            service.name,
+            manager.name,
+            `service ${service.name}`,
+            'ensureService',
+            toEnsureService(service, image.reference, site, patience),
+            {
+              needs: present.map((made) => made.id),
+              disruption: restarts,
+              timeoutSeconds: convergeSeconds + margin,
+            },
+          ),
         )
       }
       return { steps: [...ofImages.values(), ...ofServices], blobs: new Map(), notices: [] }

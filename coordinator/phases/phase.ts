@@ -37,6 +37,8 @@ export interface PhaseInput<F> {
   readonly state: StageState
   /** Roles are applied to hosts and running containers even where the same ones were applied before. */
   readonly reapplyRoles?: boolean
+  /** false: services are created and changed, and nobody waits until their tasks run. */
+  readonly awaitTasks?: boolean
 }
 
 /** Asks agents; given to `gather`. Rejects with HiveError 'unreachable' where a host does not answer. */

@@ -113,6 +113,8 @@ export interface DeployInput extends CommonInput {
   readonly command: string
   /** Hosts, volumes … that may be destroyed. */
   readonly allow: ReadonlySet<string>
+  /** Default true: a service is done when its tasks run. */
+  readonly awaitTasks?: boolean
   readonly patience?: Patience
 }
 
@@ -237,9 +239,9 @@ class Deploy {
   }
 
   async #runPhase(phase: Phase): Promise<void> {
-    const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, allow, patience } = this.#input
+    const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, awaitTasks = true, allow, patience } = this.#input
     const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent: new Set() })
-    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent: new Set(), signal })
+    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, awaitTasks, facts, agents, absent: new Set(), signal })
     for (const message of planned.notices) emit({ code: 'notice', message })
     const { unreachable, planCalls } = planned
     emit({ code: 'phase.planned', phase: phase.name, steps: planned.planned, unreachable, planCalls })

@@ -15,6 +15,7 @@ export interface PhaseWorkInput {
   readonly limit: Limit
   readonly state: StageState
   readonly reapplyRoles: boolean
+  readonly awaitTasks?: boolean
   readonly facts: FactSource
   readonly agents: Pick<SiteAgents, 'reach' | 'forget'>
   readonly absent: ReadonlySet<string>
@@ -24,9 +25,9 @@ export interface PhaseWorkInput {
 export interface PlannedPhase extends PhaseSteps, PhasePlan {}
 
 export async function planOnePhase(input: PhaseWorkInput): Promise<PlannedPhase> {
-  const { phase, site, limit, state, reapplyRoles, facts, agents, absent, signal } = input
+  const { phase, site, limit, state, reapplyRoles, awaitTasks = true, facts, agents, absent, signal } = input
   const known = await phase.gather?.(facts)
-  const made = await phase.steps({ site, limit, facts: known, state, reapplyRoles })
+  const made = await phase.steps({ site, limit, facts: known, state, reapplyRoles, awaitTasks })
   const steps = made.steps.filter(({ host }) => limit.hosts === undefined || limit.hosts.has(host))
   signal.throwIfAborted()
   const plan = await planPhase({ phase: phase.name, steps, agents, absent, signal })

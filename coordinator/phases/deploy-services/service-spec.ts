@@ -15,7 +15,8 @@ const standalone = {
   command: ['sh', '-c', 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init'],
 }
 
-export function toEnsureService(service: Service, reference: string, site: Site): EnsureService {
+/** `patience`: seconds that the service's tasks get to run; 0: nobody waits for them. */
+export function toEnsureService(service: Service, reference: string, site: Site, patience = convergeSeconds): EnsureService {
   const logging = service.logging ?? defaultLogging(service, site)
   const auth = authFor(reference, site)
   return {
@@ -56,7 +57,7 @@ export function toEnsureService(service: Service, reference: string, site: Site)
     cpuLimit: service.cpuLimit ?? 0,
     memoryLimitBytes: service.memoryLimitBytes ?? 0n,
     ...(auth === undefined ? {} : { auth }),
-    convergeSeconds,
+    convergeSeconds: patience,
     absent: false,
   }
 }
