@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, suite, test } from 'node:test'
+import { parseReference, pullImage, resolveDigest } from '../../../agent/adapters/docker/images.ts'
+import { recentNetworks } from '../../../agent/adapters/docker/recent.ts'
+import { dockerGet, dockerPost, useDockerSocket } from '../../../agent/adapters/docker.ts'
+import { readOnly, writable } from '../../../agent/adapters/gate.ts'
+import { HiveError } from '../../../proto/errors.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'hive-docker-'))
+const socket = join(folder, 'docker.sock')
+const asked: { line: string; auth: string | undefined }[] = []
+let answer: (request: IncomingMessage, response: ServerResponse) => void = () => undefined
+
+const server = createServer((request, response) => {
+  asked.push({ line: `${request.method} ${request.url}`, auth: request.headers['x-registry-auth'] as string | undefined })
+  answer(request, response)
+})
+const json =
+  (status: number, body: unknown) =>
+  (_request: IncomingMessage, response: ServerResponse): void => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  }
+const failure = (code: string, message: RegExp) => (error: unknown) => error instanceof HiveError && error.code === code && message.test(error.message)
+
+suite('docker over its socket', () => {
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+  })
+  beforeEach(() => {
+    useDockerSocket(socket)
+    asked.length = 0
+  })
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(folder, { recursive: true })
+    useDockerSocket('/var/run/docker.sock')
+  })
+
+  test('a plan can ask, and cannot change anything', async () => {
+    answer = json(200, { ok: true })
+    assert.deepEqual(await readOnly(() => dockerGet('/info')), { ok: true })
+    await assert.rejects(() => readOnly(() => dockerPost('/swarm/init')), /read-only operation tried to ask docker to POST/)
+    assert.equal(asked.length, 1)
+  })
+
+  test('what docker says is the error', async () => {
+    answer = json(404, { message: 'No such image: a:1' })
+    await assert.rejects(() => dockerGet('/images/a:1/json'), failure('not-found', /^docker: No such image: a:1$/))
+    answer = json(409, { message: 'in use' })
+    await assert.rejects(() => writable(() => dockerPost('/networks/create')), failure('conflict', /in use/))
+  })
+
+  test('a docker that does not run is told as such', async () => {
+    useDockerSocket(join(folder, 'nobody.sock'))
+    await assert.rejects(() => dockerGet('/info'), failure('unreachable', /docker is not running yet/))
+  })
+
+  test('a docker that does not answer is given up, and a caller that leaves is let go', async () => {
+    answer = () => undefined
+    await assert.rejects(() => dockerGet('/info', { timeout: 20 }), failure('timeout', /no answer to GET \/info/))
+    await assert.rejects(() => dockerGet('/info', { signal: AbortSignal.timeout(20) }), failure('cancelled', /stopped/))
+  })
+
+  test('a pull that fails in its last line fails, although docker answered 200', async () => {
+    answer = (_request, response) =>
+      response.writeHead(200).end('{"status":"Pulling"}\r\n{"errorDetail":{"message":"manifest unknown"},"error":"manifest unknown"}\r\n')
+    const auth = { server: 'host:5000', user: 'hive', password: 'secret' }
+    const pull = () => writable(() => pullImage(parseReference('host:5000/a:1'), { auth, signal: AbortSignal.timeout(5000) }))
+    await assert.rejects(pull, failure('command-failed', /^pulling host:5000\/a:1: manifest unknown$/))
+    assert.equal(asked[0]?.line, 'POST /images/create?fromImage=host%3A5000%2Fa&tag=1')
+    assert.deepEqual(JSON.parse(Buffer.from(asked[0]?.auth ?? '', 'base64url').toString()), {
+      username: 'hive',
+      password: 'secret',
+      serveraddress: 'host:5000',
+    })
+  })
+
+  test('a registry that does not have a reference is no error', async () => {
+    answer = json(404, { message: 'manifest unknown: manifest unknown' })
+    assert.equal(await resolveDigest('host:5000/a:1', undefined), '')
+  })
+
+  test('checks of one plan share a list, and a change makes it be asked for again', async () => {
+    answer = json(200, [])
+    await Promise.all(Array.from({ length: 50 }, () => recentNetworks()))
+    assert.equal(asked.length, 1)
+    await writable(() => dockerPost('/networks/create'))
+    await recentNetworks()
+    assert.equal(asked.length, 3)
+  })
+})
