@@ -34,7 +34,8 @@ function inStageNetwork(contextDir: string): readonly string[] {
 
 /**
  * Runs a shell script on the host as root (by sudo where the user is another). Exit codes other than 0 throw
- * 'command-failed'; no answer 'unreachable'; a refused log-in or a changed host key 'denied'.
+ * 'command-failed'; no answer 'unreachable'; a refused log-in 'denied'; a
+ * host key other than the recorded one 'conflict'.
  */
 export async function onHost(target: SshTarget, script: string, options: SshOptions): Promise<CommandResult> {
   const asRoot = target.user === 'root' ? `sh -c ${quoted(script)}` : `sudo -n sh -c ${quoted(script)}`
@@ -81,7 +82,7 @@ function askPass(contextDir: string, password: string): Readonly<Record<string, 
 }
 
 const place = ({ host, address, port, user }: SshTarget): string => `${host} (${user}@${address}:${port})`
-const last = (text: string): string[] => text.trim().split('\n').slice(-8)
+const last = (text: string): string[] => text.trim().split(/\r?\n/).slice(-8)
 
 function commandFailed(target: SshTarget, { code, stderr, stdout }: CommandResult): HiveError {
   const text = stderr.trim() === '' ? stdout : stderr
@@ -100,7 +101,7 @@ export function whyNoLogin(target: SshTarget, contextDir: string, stderr: string
   if (/IDENTIFICATION HAS CHANGED|Host key verification failed/i.test(stderr)) {
     const name = target.port === 22 ? target.address : `[${target.address}]:${target.port}`
     const hint = `if the host was made anew, forget the old key: ssh-keygen -R '${name}' -f '${knownHostsOf(contextDir)}'; else somebody is in between`
-    return new HiveError('denied', `${place(target)} shows another host key than before`, details(hint))
+    return new HiveError('conflict', `${place(target)} shows another host key than before`, details(hint))
   }
   if (/Permission denied|Too many authentication failures/i.test(stderr)) {
     const hint =

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { agentUnit } from '../../../coordinator/bootstrap/agent-unit.ts'
+import { quoted, whyNoLogin } from '../../../coordinator/bootstrap/ssh.ts'
+import { renderSshConfig } from '../../../coordinator/bootstrap/ssh-config.ts'
+import { createAdminScript } from '../../../coordinator/providers/prepared/create-admin.ts'
+import type { SshTarget } from '../../../coordinator/providers/provider.ts'
+
+const target: SshTarget = { host: 's-hive0.pdns', address: '10.1.0.5', port: 22, user: 'admin', identityFile: '/c/id_rsa', password: undefined }
+
+describe('ssh_config', () => {
+  it('has one strict block a host, in order', () => {
+    const text = renderSshConfig([target, { ...target, host: 's-hive1.pdns', address: '10.1.0.6', port: 2222 }], '/c/known_hosts')
+    assert.equal(
+      text.split('\n\n')[0],
+      `Host s-hive0.pdns
+  HostName 10.1.0.5
+  User admin
+  Port 22
+  IdentityFile "/c/id_rsa"
+  IdentitiesOnly yes
+  StrictHostKeyChecking yes
+  UserKnownHostsFile "/c/known_hosts"
+  LogLevel FATAL`,
+    )
+    assert.match(text, /Host s-hive1\.pdns\n {2}HostName 10\.1\.0\.6\n {2}User admin\n {2}Port 2222/)
+  })
+})
+
+describe('why ssh gave no log-in', () => {
+  it('tells a changed host key, a refusal and silence apart, and says what to do', () => {
+    const changed = whyNoLogin(target, '/c', '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.')
+    const refused = whyNoLogin(target, '/c', 'admin@10.1.0.5: Permission denied (publickey).')
+    const silent = whyNoLogin(target, '/c', 'ssh: connect to host 10.1.0.5 port 22: Connection refused')
+    assert.deepEqual([changed.code, refused.code, silent.code], ['conflict', 'denied', 'unreachable'])
+    assert.match(changed.hint ?? '', /ssh-keygen -R '10\.1\.0\.5' -f '\/c\/known_hosts'/)
+    assert.match(refused.hint ?? '', /hive_root_password/)
+    for (const { message, host } of [changed, refused, silent]) {
+      assert.match(message, /admin@10\.1\.0\.5:22/)
+      assert.equal(host, 's-hive0.pdns')
+    }
+  })
+})
+
+describe('arguments for a remote shell', () => {
+  it('arrive as they were, whatever is in them', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
+        (text) => {
+          assert.equal(execFileSync('/bin/sh', ['-c', `printf %s ${quoted(text)}`]).toString(), text)
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  it('make a script for the admin user that a shell can parse', () => {
+    const script = createAdminScript({ admin: "o'hara", group: 'wheel', uid: 1000, gid: undefined, publicKey: "ssh-rsa AAAA it's mine" })
+    execFileSync('/bin/sh', ['-n', '-c', script])
+  })
+})
+
+describe('the unit of the agent', () => {
+  it('is the same by bootstrap and by package', () => {
+    assert.equal(agentUnit, readFileSync(new URL('../../../packaging/hive-agent.service', import.meta.url), 'utf8'))
+  })
+})
