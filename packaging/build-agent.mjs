@@ -12,7 +12,11 @@ const dist = join(root, 'build/dist')
 const binary = join(dist, 'hive-agent')
 const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 /** Small heaps: the agent rests at some 75 MiB, and its peaks halve. NODE_OPTIONS of a host have no say. */
-const sea = { disableExperimentalSEAWarning: true, execArgv: ['--max-old-space-size=128', '--max-semi-space-size=2'], execArgvExtension: 'none' }
+const sea = {
+  disableExperimentalSEAWarning: true,
+  execArgv: ['--max-old-space-size=128', '--max-semi-space-size=2', '--optimize-for-size'],
+  execArgvExtension: 'none',
+}
 
 /**
  * Returns the executable's path and the SHA-256 of its bytes in hex. Unchanged inputs: some milliseconds, from build/dist or from the cache
@@ -79,7 +83,9 @@ async function build(target) {
       mainFields: ['module', 'main'],
       alias: { ssh2: './packaging/stub-ssh2.cjs' },
       define: { HIVE_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version) },
-      // An uncaught error prints its source line: none may be pages long.
+      // Names stay, and an uncaught error prints its source line: none may be pages long.
+      minifyWhitespace: true,
+      minifySyntax: true,
       lineLimit: 160,
       legalComments: 'none',
       logLevel: 'warning',

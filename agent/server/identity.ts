@@ -1,8 +1,7 @@
 /** What this agent is: its version and the digest of its own binary. */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { isSea } from 'node:sea'
-import { pipeline } from 'node:stream/promises'
 
 declare const HIVE_VERSION: string | undefined
 
@@ -17,8 +16,15 @@ export function binarySha256(): Promise<string> {
   return digest
 }
 
+/** Through one small buffer: a stream's many would stay in the agent's memory. */
 async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash)
+  const buffer = Buffer.alloc(256 * 1024)
+  const file = await open(path, 'r')
+  try {
+    for (let { bytesRead } = await file.read(buffer); bytesRead > 0; bytesRead = (await file.read(buffer)).bytesRead) hash.update(buffer.subarray(0, bytesRead))
+  } finally {
+    await file.close()
+  }
   return hash.digest('hex')
 }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { ChannelCredentials, type Client, type ClientOptions, type ServiceError } from '@grpc/grpc-js'
+import { type CallOptions, ChannelCredentials, type Client, type ClientOptions, Metadata, type ServiceError } from '@grpc/grpc-js'
 import pino from 'pino'
 import { type Agent, type AgentOptions, startAgent } from '../../../agent/server/agent.ts'
 import type { Executors } from '../../../agent/steps/executor.ts'
@@ -50,7 +50,12 @@ export async function bed(executors: Partial<Executors> = {}, options: Partial<A
     pkiDir,
     logged,
     connect: (make, as, { ca: trusted = ca.pem, maxVersion } = {}) => {
-      const context = createSecureContext({ ca: trusted, cert: as.cert, key: as.key, ...(maxVersion === undefined ? { minVersion: 'TLSv1.3' } : { maxVersion }) })
+      const context = createSecureContext({
+        ca: trusted,
+        cert: as.cert,
+        key: as.key,
+        ...(maxVersion === undefined ? { minVersion: 'TLSv1.3' } : { maxVersion }),
+      })
       const client = new make(`127.0.0.1:${agent.port}`, ChannelCredentials.createFromSecureContext(context), { 'grpc.ssl_target_name_override': hostName })
       clients.push(client)
       return client
@@ -63,10 +68,10 @@ export async function bed(executors: Partial<Executors> = {}, options: Partial<A
   }
 }
 
-/** A unary call as a promise, with a deadline. */
-export const ask = <Q, A>(call: (request: Q, metadata: never, options: never, done: (error: ServiceError | null, answer: A) => void) => unknown, request: Q): Promise<A> =>
+/** A unary call as a promise, with a deadline: `ask((...rest) => client.info({}, ...rest))`. */
+export const ask = <A>(
+  call: (metadata: Metadata, options: Partial<CallOptions>, done: (error: ServiceError | null, answer: A) => void) => unknown,
+): Promise<A> =>
   new Promise((resolve, reject) => {
-    const { Metadata } = grpc
-    call(request, new Metadata() as never, { deadline: Date.now() + 10_000 } as never, (error, answer) => (error === null ? resolve(answer) : reject(error)))
+    call(new Metadata(), { deadline: Date.now() + 10_000 }, (error, answer) => (error === null ? resolve(answer) : reject(error)))
   })
-import * as grpc from '@grpc/grpc-js'
