@@ -2,7 +2,7 @@
  * The network of a stage: a bridge in a namespace of its own, one more namespace with a cable for each host. The bridge
  * holds the gateways; behind them is nothing (`unreachable`), so no packet leaves and none comes in.
  */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Address4 } from 'ip-address'
 import { run } from '../command.ts'
@@ -99,6 +99,3 @@ export function listens(tables: readonly string[], port: number): boolean {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0')
   return tables.some((table) => new RegExp(`^\\s*\\d+: [0-9A-F]+:${wanted} [0-9A-F]+:0000 0A `, 'm').test(table))
 }
-
-/** For tests and tools: writes the name of the namespace where the coordinator looks for it. */
-export const writeNamespaceName = (contextDir: string, stage: StageFolder): void => writeFileSync(join(contextDir, 'netns'), `${stage.switchNamespace}\n`)
