@@ -179,7 +179,7 @@ async function roleFilesOf(site: Site, names: readonly string[]): Promise<RoleFi
   if (!found.open) return found
   const all = await treeFiles(join(site.root, 'roles'))
   const everything = { name: '*', builtIn: false, files: all }
-  return { roles: new Map([...found.roles, ['*', everything]]), open: true }
+  return { roles: new Map([...found.roles, ['*', everything]]), open: true, missing: found.missing }
 }
 
 async function common(site: Site): Promise<Pick<TagInput, 'shared' | 'contextFiles' | 'inventory'>> {

@@ -2,8 +2,7 @@
 import type { Step } from '#gen/hive/v1/step.ts'
 import type { PhaseName } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
-import { ansiblePackages } from '../phases/ansible-packages.ts'
-import { type Blob, step, stepId } from '../phases/phase.ts'
+import { type Blob, step } from '../phases/phase.ts'
 import { ansibleContent } from './content.ts'
 import { rolesKey } from './content-tag.ts'
 import { siteHasRole } from './roles.ts'
@@ -34,8 +33,7 @@ export async function hookSteps(
     contentKey: await rolesKey(site, host.name, [hook]),
     always: options.always === true,
   }
-  const packages = { ...ansiblePackages(phase, host.name), needs: [...(options.needs ?? [])] }
-  const needs = [...(options.needs ?? []), stepId(phase, 'ansible', host.name)]
+  const needs = [...(options.needs ?? [])]
   const hooked = step(phase, hook, host.name, `apply the site's role ${hook}`, 'runRoles', value, { needs, timeoutSeconds: 1800 })
-  return { steps: [packages, hooked], blobs: [blob] }
+  return { steps: [hooked], blobs: [blob] }
 }

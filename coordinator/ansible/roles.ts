@@ -18,6 +18,8 @@ export interface RoleFiles {
   readonly roles: ReadonlyMap<string, Role>
   /** Some role includes others by a name that is only known while it runs: then all roles of the site count. */
   readonly open: boolean
+  /** Roles that are nowhere, and who wants them: "powerdns (wanted by the inventory)". */
+  readonly missing: readonly string[]
 }
 
 /** The folder of the roles that come with the coordinator. */
@@ -44,24 +46,27 @@ const roleFolders = (site: Pick<Site, 'root' | 'contextDir'>): readonly { readon
 export const siteHasRole = (site: Pick<Site, 'root' | 'contextDir'>, name: string): boolean =>
   roleFolders(site).some(({ folder, builtIn }) => !builtIn && existsSync(join(folder, name)))
 
-/** These roles and all they depend on or include. Roles of collections (a.b.c) are not looked into. Throws 'invalid-input' for one that is nowhere. */
+/** These roles and all they depend on or include. Roles of collections (a.b.c) are not looked into. */
 export async function rolesWithDependencies(site: Pick<Site, 'root' | 'contextDir'>, names: readonly string[]): Promise<RoleFiles> {
   const roles = new Map<string, Role>()
+  const missing: string[] = []
   let open = false
   const waiting = names.map((name) => ({ name, wantedBy: 'the inventory' }))
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { name, wantedBy } = next
     if (roles.has(name) || isCollectionRole(name)) continue
     const place = roleFolders(site).find(({ folder }) => existsSync(join(folder, name)))
-    if (place === undefined)
-      throw new HiveError('invalid-input', `role ${name} (wanted by ${wantedBy}) does not exist`, { hint: `make ${join('roles', name)} in the site's folder` })
+    if (place === undefined) {
+      missing.push(`${name} (wanted by ${wantedBy})`)
+      continue
+    }
     const files = await treeFiles(join(place.folder, name))
     roles.set(name, { name, builtIn: place.builtIn, files })
     const mentioned = files.flatMap(mentionedRoles)
     if (mentioned.includes(undefined)) open = true
     for (const other of mentioned) if (other !== undefined) waiting.push({ name: other, wantedBy: `role ${name}` })
   }
-  return { roles: new Map([...roles].sort(([a], [b]) => (a < b ? -1 : 1))), open }
+  return { roles: new Map([...roles].sort(([a], [b]) => (a < b ? -1 : 1))), open, missing: [...new Set(missing)].sort() }
 }
 
 const isCollectionRole = (name: string): boolean => /^\w+\.\w+\.\w+$/.test(name)

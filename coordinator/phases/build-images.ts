@@ -9,7 +9,7 @@ import { HiveError } from '../../proto/errors.ts'
 import { type Archive, type ArchivedReference, archivedImage, siteArchives } from '../ansible/archives.ts'
 import { ansibleContent } from '../ansible/content.ts'
 import { buildOrder, builtBase, contentTags } from '../ansible/content-tag.ts'
-import { ansiblePackages } from './ansible-packages.ts'
+import { missingRoles } from '../ansible/missing-roles.ts'
 import { type Blob, type Image, type Phase, type PhaseInput, type PhaseSteps, type Site, step, stepId } from './phase.ts'
 
 const phase = 'build-images'
@@ -33,19 +33,19 @@ export const buildImages: Phase = {
     if (repository === undefined) throw new HiveError('internal', 'the stage has no repository server')
     const steps: Step[] = []
     const blobs = new Map<string, Blob>()
+    const unsupported: string[] = []
     for (const { archive, reference } of shipped) {
       steps.push(archiveStep(site, repository.name, archive, reference))
       blobs.set(archive.sha256, archiveBlob(archive))
     }
-    if (images.length > 0) steps.push(ansiblePackages(phase, repository.name))
     const tags = await contentTags(site)
     for (const [index, image] of images.entries()) {
+      unsupported.push(...(await missingRoles(site, image.name, image.roles)))
       const { content, blob } = await ansibleContent(site, image.roles)
       blobs.set(blob.sha256, blob)
       const base = builtBase(site.images, image.from)
       const archived = archivedImage(archives, image.from)
       const needs = [
-        stepId(phase, 'ansible', repository.name),
         ...(base === undefined ? [] : [stepId(phase, base.name, repository.name)]),
         ...(archived === undefined ? [] : [stepId(phase, archiveStepName(archived), repository.name)]),
       ]
@@ -61,7 +61,7 @@ export const buildImages: Phase = {
       const title = `build ${image.name} from ${image.from} (${image.roles.join(', ')})`
       steps.push(step(phase, image.name, repository.name, title, 'buildImage', value, { needs, timeoutSeconds: buildSeconds }))
     }
-    return { steps, blobs: new Map([[repository.name, [...blobs.values()]]]), notices: [] }
+    return { steps, blobs: new Map([[repository.name, [...blobs.values()]]]), notices: [], unsupported }
   },
 }
 

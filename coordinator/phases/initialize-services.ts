@@ -4,8 +4,8 @@ import type { Step } from '#gen/hive/v1/step.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { ansibleContent } from '../ansible/content.ts'
 import { rolesKey } from '../ansible/content-tag.ts'
-import { ansiblePackages } from './ansible-packages.ts'
-import { type Blob, type FactSource, type Limit, type Phase, type PhaseInput, type PhaseSteps, type Service, type Site, step, stepId } from './phase.ts'
+import { missingRoles } from '../ansible/missing-roles.ts'
+import { type Blob, type FactSource, type Limit, type Phase, type PhaseInput, type PhaseSteps, type Service, type Site, step } from './phase.ts'
 
 const phase = 'initialize-services'
 
@@ -32,15 +32,16 @@ export const initializeServices: Phase<InitializeFacts> = {
     const steps: Step[] = []
     const blobs = new Map<string, Map<string, Blob>>()
     const notices: string[] = []
+    const unsupported: string[] = []
     for (const service of services) {
       const host = facts.get(service.name)
       if (host === undefined) notices.push(`${service.name} does not run yet; where its roles are applied is decided when it does`)
       const at = host ?? firstHive.name
       if (limit.hosts !== undefined && !limit.hosts.has(at)) continue
+      unsupported.push(...(await missingRoles(site, service.name, service.initializeRoles)))
       const { content, blob } = await ansibleContent(site, service.initializeRoles)
       const ofHost = blobs.get(at) ?? new Map<string, Blob>()
       blobs.set(at, ofHost.set(blob.sha256, blob))
-      if (!steps.some(({ id }) => id === stepId(phase, 'ansible', at))) steps.push(ansiblePackages(phase, at))
       const value = {
         target: service.name,
         inContainer: true,
@@ -50,9 +51,9 @@ export const initializeServices: Phase<InitializeFacts> = {
         always: reapplyRoles === true,
       }
       const title = `initialize ${service.name} (${service.initializeRoles.join(', ')})`
-      steps.push(step(phase, service.name, at, title, 'runRoles', value, { needs: [stepId(phase, 'ansible', at)], timeoutSeconds: roleSeconds }))
+      steps.push(step(phase, service.name, at, title, 'runRoles', value, { timeoutSeconds: roleSeconds }))
     }
-    return { steps, blobs: new Map([...blobs].map(([host, of]) => [host, [...of.values()]])), notices }
+    return { steps, blobs: new Map([...blobs].map(([host, of]) => [host, [...of.values()]])), notices, unsupported }
   },
 }
 
