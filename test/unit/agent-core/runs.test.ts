@@ -24,7 +24,11 @@ async function open(behaviours: Record<string, Behaviour>, folder = folderOf(), 
   const start = (key: string, steps: Step[]) => runs.start({ key, owner: 'me@here', deployId: 'd', steps })
   return { runs, start, applied, folder, environment }
 }
-const collect = async (runs: Runs, runId: string, from = 1n): Promise<RunEvent[]> => Array.fromAsync(runs.watch(runId, from, never))
+const collect = async (runs: Runs, runId: string, from = 1n): Promise<RunEvent[]> => {
+  const events: RunEvent[] = []
+  for await (const event of runs.watch(runId, from, never)) events.push(event)
+  return events
+}
 const resultsOf = (events: RunEvent[]): Record<string, number> =>
   Object.fromEntries(events.flatMap(({ stepId, event }) => (event?.$case === 'finished' ? [[stepId, event.value.result]] : [])))
 const deferred = () => Promise.withResolvers<void>()

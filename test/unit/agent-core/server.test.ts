@@ -3,11 +3,10 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { Metadata } from '@grpc/grpc-js'
-import { HealthClient } from '#gen/grpc/health/v1/health.ts'
+import { type HealthCheckResponse, HealthClient } from '#gen/grpc/health/v1/health.ts'
 import { ServerReflectionClient } from '#gen/grpc/reflection/v1/reflection.ts'
-import { HostServiceClient } from '#gen/hive/v1/host.ts'
-import { BlobServiceClient, LockServiceClient, type RunEvent, StepServiceClient } from '#gen/hive/v1/run.ts'
+import { type CreateCertificateRequestResponse, HostServiceClient, type InfoResponse } from '#gen/hive/v1/host.ts'
+import { BlobServiceClient, type HasBlobResponse, LockServiceClient, type RunEvent, type StartRunResponse, StepServiceClient } from '#gen/hive/v1/run.ts'
 import { fromServiceError } from '../../../proto/status.ts'
 import { ask, type Bed, bed } from './agent-bed.ts'
 import { fakes, step } from './fake-steps.ts'
@@ -29,13 +28,13 @@ const codeOf = (call: Promise<unknown>): Promise<string> =>
 test('info is answered to readers and to other hosts, with the version', async () => {
   for (const role of ['hive:reader', 'hive:agent']) {
     const client = await hostAs(role)
-    assert.equal((await ask((...rest) => client.info({}, ...rest))).host, 'hive0.example.site')
+    assert.equal((await ask<InfoResponse>((...rest) => client.info({}, ...rest))).host, 'hive0.example.site')
   }
 })
 
 test('a role too low is refused with both roles named, and audited', async () => {
   const client = await hostAs('hive:operator')
-  const failure = await ask((...rest) => client.createCertificateRequest({}, ...rest)).catch(fromServiceError)
+  const failure = await ask<CreateCertificateRequestResponse>((...rest) => client.createCertificateRequest({}, ...rest)).catch(fromServiceError)
   assert.match(String(failure), /needs the role hive:admin; the certificate of me has hive:operator/)
   assert.ok(site.logged.some((line) => line['audit'] === true && line['code'] === 'denied'))
 })
@@ -59,7 +58,7 @@ test('an agent of another CA is not trusted', async () => {
 test('health answers by service, reflection by symbol', async () => {
   const reader = await site.ca.issue('hive:reader', 'me')
   const health = site.connect(HealthClient, reader)
-  assert.equal((await ask((...rest) => health.check({ service: 'hive.v1.StepService' }, ...rest))).status, 1)
+  assert.equal((await ask<HealthCheckResponse>((...rest) => health.check({ service: 'hive.v1.StepService' }, ...rest))).status, 1)
   assert.equal(await codeOf(ask((...rest) => health.check({ service: 'none' }, ...rest))), 'not-found')
   const stream = site.connect(ServerReflectionClient, reader).serverReflectionInfo({ deadline: Date.now() + 5000 })
   stream.write({ host: '', messageRequest: { $case: 'fileContainingSymbol', value: 'hive.v1.StepService.Plan' } })
@@ -70,7 +69,7 @@ test('health answers by service, reflection by symbol', async () => {
 
 test('a run is started, watched to its end, and audited by step ids', async () => {
   const client = site.connect(StepServiceClient, await site.ca.issue('hive:operator', 'op'))
-  const { runId } = await ask((...rest) => client.startRun({ key: 'k', owner: 'o', deployId: 'd', steps: [step('a')] }, ...rest))
+  const { runId } = await ask<StartRunResponse>((...rest) => client.startRun({ key: 'k', owner: 'o', deployId: 'd', steps: [step('a')] }, ...rest))
   const events: RunEvent[] = []
   for await (const event of client.watchRun({ runId, from: 1n }, { deadline: Date.now() + 5000 })) events.push(event)
   assert.deepEqual(
@@ -94,9 +93,9 @@ test('a blob is kept only when whole; an upload cut off leaves nothing', async (
   assert.equal(await codeOf(upload([content.subarray(0, 1000)], true)), 'cancelled')
   assert.equal(await codeOf(upload([content.subarray(0, 1000)])), 'invalid-input')
   assert.equal(await codeOf(upload([Buffer.alloc(content.length)])), 'invalid-input')
-  assert.deepEqual((await ask((...rest) => client.has({ sha256: [sha256] }, ...rest))).present, [])
+  assert.deepEqual((await ask<HasBlobResponse>((...rest) => client.has({ sha256: [sha256] }, ...rest))).present, [])
   await upload([content.subarray(0, 1000), content.subarray(1000)])
-  assert.deepEqual((await ask((...rest) => client.has({ sha256: [sha256] }, ...rest))).present, [sha256])
+  assert.deepEqual((await ask<HasBlobResponse>((...rest) => client.has({ sha256: [sha256] }, ...rest))).present, [sha256])
   assert.deepEqual(readdirSync(`${site.folder}/state/blobs`), [sha256])
 })
 
@@ -112,11 +111,11 @@ test('the lock is refused to a second owner', async () => {
 test('a renewed certificate is in use without a restart, with a key that never left the host', async () => {
   const client = await hostAs('hive:admin')
   const before = readFileSync(`${site.pkiDir}/key.pem`, 'utf8')
-  const { pem } = await ask((...rest) => client.createCertificateRequest({}, ...rest))
+  const { pem } = await ask<CreateCertificateRequestResponse>((...rest) => client.createCertificateRequest({}, ...rest))
   const certificatePem = await site.ca.sign(pem, 20)
   await ask((...rest) => client.installCertificate({ certificatePem, caPem: site.ca.pem }, ...rest))
   assert.notEqual(readFileSync(`${site.pkiDir}/key.pem`, 'utf8'), before)
   const fresh = await hostAs('hive:reader')
-  const { certificateExpires } = await ask((...rest) => fresh.info({}, new Metadata(), rest[1], rest[2]))
+  const { certificateExpires } = await ask<InfoResponse>((...rest) => fresh.info({}, ...rest))
   assert.ok((certificateExpires?.getTime() ?? 0) > Date.now() + 15 * 24 * 3600 * 1000)
 })
