@@ -14,7 +14,11 @@ export function generate() {
   const newest = Math.max(...sources.map((p) => statSync(p).mtimeMs))
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= newest) return
   const buf = join(root, 'node_modules/@bufbuild/buf-linux-x64/bin/buf')
-  const options = { cwd: root, env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` }, stdio: ['ignore', 'inherit', 'inherit'] }
+  const options = {
+    cwd: root,
+    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  }
   // Made aside and swapped in as a whole, so that whoever reads build/gen meanwhile never sees half of it.
   const aside = join(root, `build/gen.${process.pid}`)
   mkdirSync(aside, { recursive: true })
