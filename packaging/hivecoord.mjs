@@ -1,6 +1,6 @@
 // Runs hivecoord from a checkout: makes what is stale, then hands over to the bundle on the Node.js that the checkout brings.
 import { spawnSync } from 'node:child_process'
-import { enableCompileCache } from 'node:module'
+import * as module from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -14,7 +14,7 @@ if (Number(process.versions.node.split('.')[0]) < needed) {
   process.exit(status ?? 1)
 }
 
-enableCompileCache(join(root, 'build/compile-cache'))
+module.enableCompileCache(join(root, 'build/compile-cache'))
 const { buildCli } = await import('./build-cli.mjs')
 const entry = await buildCli()
 process.env.HIVE_CHECKOUT = root

@@ -3,7 +3,7 @@
 # own, so that the roles can use apt without any network: CACHE/images/debian_12.rootfs.tar. Run again, it does nothing
 # unless the recipe (this file) has changed. Needs root and debootstrap.
 #
-#   HIVE_CACHE            where to put it (default ~/.cache/hive)
+#   HIVE_CACHE            where to put it (default /var/cache/hive)
 #   HIVE_DEBIAN_MIRROR    where to load packages from (default: debootstrap's own)
 set -euo pipefail
 shopt -s inherit_errexit
@@ -12,7 +12,7 @@ suite=bookworm
 included=python3,python3-apt,curl,ca-certificates
 offered=(pdns-server pdns-backend-mysql mariadb-server mariadb-client nginx-light)
 
-images="${HIVE_CACHE:-$HOME/.cache/hive}/images"
+images="${HIVE_CACHE:-/var/cache/hive}/images"
 result="$images/debian_12.rootfs.tar"
 recipe="$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)"
 

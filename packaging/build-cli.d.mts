@@ -1,0 +1,2 @@
+/** Makes hivecoord's bundle where its sources changed; answers its entry. */
+export function buildCli(): Promise<string>
