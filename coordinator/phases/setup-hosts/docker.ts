@@ -7,6 +7,7 @@ import type { SetupHostsFacts } from './facts.ts'
 import { hostStep } from './host-step.ts'
 
 const daemonConfig = '/etc/docker/daemon.json'
+const unitSettings = '/etc/systemd/system/docker.service.d/hive.conf'
 
 export const dockerSource = (host: Host): Step =>
   hostStep(host, 'docker-source', "docker's package source (EL)", 'ensureFiles', {
@@ -21,11 +22,20 @@ gpgcheck=1
 gpgkey=https://download.docker.com/linux/centos/gpg
 `
 
+/**
+ * Without it dockerd asks the registry for an image at each start of a task although it has it, and a task that moves while the
+ * registry is away waits for that answer.
+ */
+const preferOfflineImage = `[Service]
+Environment=DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1
+`
+
 /** Before the packages, so that a new dockerd starts with it. The registry's CA is read at each pull, without a restart. */
 export const dockerConfig = (site: Site, host: Host, facts: SetupHostsFacts): Step =>
   hostStep(host, 'docker-config', "docker's configuration", 'ensureFiles', {
     files: [
       file(daemonConfig, `${JSON.stringify(daemonOptions(site, host), null, 2)}\n`),
+      file(unitSettings, preferOfflineImage),
       file(`/etc/docker/certs.d/${site.registry.host}:${site.registry.port}/ca.crt`, facts.caPem),
     ],
   })
@@ -53,7 +63,7 @@ export const docker = (host: Host, before: readonly string[]): Step =>
       aliases: [],
       enabled: true,
       state: UnitState.STARTED,
-      watchFiles: [daemonConfig],
+      watchFiles: [daemonConfig, unitSettings],
       reload: false,
       optional: false,
     },

@@ -160,7 +160,8 @@ test('every server is known by its full name first', async () => {
 
 test('docker listens on its local socket only and trusts the registry', async () => {
   const { files } = specOf(find(await stepsOf(full), 'docker-config@p-hive1.pdns')) as { files: { path: string; content: Buffer }[] }
-  const [config, ca] = files
+  const config = files.find(({ path }) => path === '/etc/docker/daemon.json')
+  const ca = files.find(({ path }) => path.endsWith('/ca.crt'))
   assert.deepEqual(JSON.parse(config?.content.toString() ?? ''), {
     bip: '172.31.254.129/25',
     'log-driver': 'json-file',
@@ -168,6 +169,14 @@ test('docker listens on its local socket only and trusts the registry', async ()
   })
   assert.equal(ca?.path, '/etc/docker/certs.d/p-hive3.pdns:5000/ca.crt')
   assert.equal(ca?.content.toString(), facts.caPem)
+})
+
+test('dockerd starts tasks from images it has without asking a registry, and restarts when that changes', async () => {
+  const steps = await stepsOf(full)
+  const { files } = specOf(find(steps, 'docker-config@p-hive1.pdns')) as { files: { path: string; content: Buffer }[] }
+  const unit = files.find(({ path }) => path === '/etc/systemd/system/docker.service.d/hive.conf')
+  assert.match(unit?.content.toString() ?? '', /^\[Service\]\nEnvironment=DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1$/m)
+  assert.ok((specOf(find(steps, 'docker@p-hive1.pdns'))['watchFiles'] as string[]).includes(unit?.path ?? ''))
 })
 
 test('sshd is configured after somebody can log in with a key, and checked before it counts', async () => {
