@@ -4,6 +4,7 @@
  */
 import { Agent } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import Docker from 'dockerode'
 import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
@@ -42,8 +43,16 @@ export function onMutation(listener: (path: string) => void): void {
 
 // Connections are not kept: a dockerd that restarts would leave dead ones behind, and a new one costs microseconds.
 const modemOf = (): Docker['modem'] => {
-  client ??= new Docker({ socketPath, agent: new Agent({ keepAlive: false }), version: '' } as Docker.DockerOptions)
+  client ??= new Docker({ socketPath, agent: opaque(new Agent({ keepAlive: false })), version: '' } as Docker.DockerOptions)
   return client.modem
+}
+
+/**
+ * docker-modem formats every request for its debug output, whether or not that is on: with `util.inspect` to any depth, so
+ * through the agent and the signal over all open connections, which takes seconds where many are open. This shows as its name.
+ */
+function opaque<T extends object>(value: T): T {
+  return Object.defineProperty(value, inspect.custom, { value: () => value.constructor.name })
 }
 
 /** Answers docker's JSON. Throws HiveError: 'unreachable' when docker does not run, 'not-found', 'conflict', 'timeout', else 'command-failed'. */
@@ -89,7 +98,7 @@ async function dial(method: Method, path: string, kind: Kind, options: CallOptio
   // The deadline covers the answer's beginning only, so that a followed log may last.
   const deadline = new AbortController()
   const timer = setTimeout(() => deadline.abort(), options.timeout ?? defaultTimeout)
-  const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, options.signal])
+  const signal = opaque(options.signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, options.signal]))
   try {
     return await new Promise((resolve, reject) => {
       if (signal.aborted) {
