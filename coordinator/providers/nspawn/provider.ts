@@ -9,6 +9,7 @@ import { allOrErrors } from '../all-or-errors.ts'
 import type { HostPower, Provider, ProviderAction, ProviderContext, SshTarget } from '../provider.ts'
 import { ensureBaseRoot } from './base-root.ts'
 import { bringUp, firstSshPort, type HostWork, putDown, remove, removeFolder } from './hosts.ts'
+import { raiseKernelLimits } from './kernel-limits.ts'
 import { withLock } from './lock.ts'
 import { findMachine, killMachine, listeningPort } from './machine.ts'
 import { ensureSwitch, namespaceExists, removeNetwork, setCable } from './network.ts'
@@ -57,6 +58,7 @@ async function baseRootOf(context: ProviderContext, host: HostFolder): Promise<s
 async function raise(context: ProviderContext, stage: StageFolder, hosts: readonly Host[]): Promise<void> {
   const { site } = context
   await ensureTools(context.emit, context.signal)
+  raiseKernelLimits(context.emit)
   mkdirSync(stage.folder, { recursive: true, mode: 0o755 })
   writeFileAtomic(
     join(stage.folder, 'stage.json'),
