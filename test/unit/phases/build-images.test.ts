@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { loadSite } from '../../../coordinator/inventory/load.ts'
+import type { Site } from '../../../coordinator/inventory/site.ts'
+import { buildImages } from '../../../coordinator/phases/build-images.ts'
+import type { Limit, PhaseInput } from '../../../coordinator/phases/phase.ts'
+
+const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
+const only = (service: string): Limit => ({ ...everything, services: new Set([service]) })
+
+let root = ''
+let site: Site
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'hive-example-'))
+  await cp(fileURLToPath(new URL('../../../examples/pdns', import.meta.url)), root, { recursive: true, filter: (path) => !path.includes('/.hive') })
+  await rm(join(root, 'inventory/group_vars/all.yml'))
+  site = await loadSite({ root, stage: 'private' })
+})
+after(() => rm(root, { recursive: true, force: true }))
+
+const input = <F>(facts: F, limit = everything, reapplyRoles = false): PhaseInput<F> => ({
+  site,
+  limit,
+  facts,
+  reapplyRoles,
+  state: { get: () => undefined, set: () => undefined },
+})
+
+test('each image is built on the repository server, two at a time, and a limit leaves the others out', async () => {
+  const { steps } = await buildImages.steps(input(undefined))
+  assert.deepEqual(
+    steps.map(({ id }) => id),
+    ['image_powerdns', 'image_pdnsdb', 'image_web'].map((name) => `build-images/${name}@p-hive3.pdns`),
+  )
+  const lanes = steps.map(({ spec }) => (spec?.kind?.$case === 'buildImage' ? spec.kind.value.lane : undefined))
+  assert.deepEqual(lanes, [0, 1, 0])
+  const limited = await buildImages.steps(input(undefined, only('web')))
+  assert.deepEqual(
+    limited.steps.map(({ id }) => id),
+    ['build-images/image_web@p-hive3.pdns'],
+  )
+})
