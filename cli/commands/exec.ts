@@ -15,8 +15,10 @@ export function registerExec(program: Command, app: () => App): void {
     .option('-t, --tty', 'give the command a terminal')
     .option('-u, --user <user>', 'as this user')
     .passThroughOptions()
-    .action(async (service: string, command: string[], options: { number: string; interactive?: boolean; tty?: boolean; user?: string }) => {
+    .action(async (service: string, words: string[], options: { number: string; interactive?: boolean; tty?: boolean; user?: string }) => {
       const { open, signal } = app()
+      // `exec SERVICE -- COMMAND` and `exec SERVICE COMMAND` are the same.
+      const command = words[0] === '--' ? words.slice(1) : words
       const stage = await open()
       const task = await runningTask(stage, service, Number(options.number), signal)
       const client = await stage.agents.client(task.host)

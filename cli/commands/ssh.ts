@@ -15,8 +15,9 @@ export function registerSsh(program: Command, app: () => App): void {
     .argument('[command...]')
     .option('-L, --forward <spec>', 'forward a port, as ssh -L does')
     .passThroughOptions()
-    .action(async (name: string | undefined, command: string[], options: { forward?: string }) => {
+    .action(async (name: string | undefined, words: string[], options: { forward?: string }) => {
       const { open } = app()
+      const command = words[0] === '--' ? words.slice(1) : words
       const { site } = await open()
       const config = join(site.contextDir, 'ssh_config')
       if (!existsSync(config)) throw new HiveError('not-found', `stage ${site.stage} has no ssh_config yet`, { hint: 'build-infra writes it' })
