@@ -9,6 +9,8 @@ import { blocked, type CheckOutcome, change, type Executor, ok, type StepContext
 
 /** Docker takes an overlay network away in the background: its name and its addresses come free a little later. */
 const replaceTimeout = 60_000
+/** The swarm's leader gives a new overlay network its addresses some milliseconds after it is made. */
+const allocationTimeout = 10_000
 
 export const ensureNetwork: Executor<EnsureNetwork> = {
   exclusive: (spec) => (spec.ingress ? 'ingress-network' : `network ${spec.name}`),
@@ -17,8 +19,10 @@ export const ensureNetwork: Executor<EnsureNetwork> = {
     const { Swarm } = await recentInfo(context.signal)
     const inSwarm = Swarm.LocalNodeState !== 'inactive'
     if (!spec.hostLocal && spec.driver === 'overlay' && !inSwarm) return change('there is no swarm yet', '', describe(spec))
-    const existing = present(spec, await recentNetworks(context.signal))
+    const found = present(spec, await recentNetworks(context.signal))
+    const existing = found === undefined ? undefined : await allocated(found, context)
     if (existing === undefined) return change('does not exist', '', describe(spec))
+    if (!isAllocated(existing)) return notAllocated(existing)
     const differences = differencesOf(spec, existing)
     if (differences.length === 0) return ok
     const users = await usersOf(spec, existing, inSwarm, context)
@@ -31,9 +35,9 @@ export const ensureNetwork: Executor<EnsureNetwork> = {
 
   async apply(spec, context) {
     const { signal } = context
-    const networks = await recentNetworks(signal)
-    const existing = present(spec, networks)
-    if (existing !== undefined && differencesOf(spec, existing).length > 0) {
+    const found = present(spec, await recentNetworks(signal))
+    const existing = found === undefined ? undefined : await allocated(found, context)
+    if (existing !== undefined && isAllocated(existing) && differencesOf(spec, existing).length > 0) {
       context.log(`removing ${existing.Name}`)
       await removeNetwork(existing.Id, signal)
       await waitFor(`${existing.Name} to be gone`, async () => ((await inspectNetwork(existing.Id, signal)) === undefined ? true : undefined), {
@@ -51,6 +55,26 @@ function present(spec: EnsureNetwork, networks: readonly Network[]): Network | u
   if (spec.ingress) return networks.find((network) => network.Ingress === true)
   return networks.find((network) => network.Name === spec.name && network.Scope === scope) ?? networks.find((network) => network.Name === spec.name)
 }
+
+/** Until then docker tells neither its driver nor its addresses, which is no difference to what is asked for. */
+const isAllocated = (network: Network): boolean => network.Driver !== ''
+
+/** The network once it has its addresses, or as it is after a while; undefined where it went meanwhile. */
+async function allocated(network: Network, { signal }: StepContext): Promise<Network | undefined> {
+  if (isAllocated(network)) return network
+  const until = Date.now() + allocationTimeout
+  const look = async (): Promise<{ readonly seen: Network | undefined } | undefined> => {
+    const seen = await inspectNetwork(network.Id, signal)
+    return seen === undefined || isAllocated(seen) || Date.now() >= until ? { seen } : undefined
+  }
+  return (await waitFor(`addresses of ${network.Name}`, look, { signal, timeout: allocationTimeout * 2, every: 50 })).seen
+}
+
+const notAllocated = (network: Network): CheckOutcome =>
+  blocked(
+    `${network.Name} was made, and the swarm has given it no addresses yet`,
+    'its leader does that: `hivecoord node swarm HOST` shows whether there is one',
+  )
 
 function differencesOf(spec: EnsureNetwork, network: Network) {
   const differences = networkDifferences(spec, network)
