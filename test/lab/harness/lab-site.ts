@@ -17,6 +17,8 @@ export interface CommandOutcome {
   readonly errors: readonly { readonly code: string; readonly message: string; readonly hint?: string; readonly host?: string }[]
   /** The result document, undefined where there was none. */
   readonly result: unknown
+  /** Standard output as it came. */
+  readonly out: string
   readonly milliseconds: number
 }
 
@@ -81,7 +83,7 @@ export class LabSite {
       child.on('close', (code, signal) => {
         clearTimeout(timer)
         if (stray.length > 0 && code !== 0) errors.push({ code: 'stray', message: stray.join('\n') })
-        resolve({ code, signal, events, errors, result: out.trim() === '' ? undefined : JSON.parse(out), milliseconds: performance.now() - started })
+        resolve({ code, signal, events, errors, result: parseJson(out), out, milliseconds: performance.now() - started })
       })
     })
     return { pid: child.pid ?? -1, done, kill: (signal) => void child.kill(signal) }
@@ -126,6 +128,15 @@ export class LabSite {
     mkdirSync(copy)
     cpSync(this.contextDir, copy, { recursive: true })
     return copy
+  }
+}
+
+/** undefined where a command's output is not a document: that of an inner command. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

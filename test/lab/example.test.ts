@@ -1,0 +1,80 @@
+/** The example site, whose images are built and whose database is filled by Ansible roles. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { HiveEvent } from '../../coordinator/events.ts'
+import { eventually } from './harness/eventually.ts'
+import { LabSite } from './harness/lab-site.ts'
+
+const checkout = new URL('../..', import.meta.url).pathname
+const ask = join(checkout, 'examples/demo/ask.ts')
+const images = join(process.env['HIVE_CACHE'] ?? '/var/cache/hive', 'images')
+
+interface PlannedPhase {
+  readonly phase: string
+  readonly steps: readonly { readonly step: string; readonly outcome: string }[]
+}
+
+const planned = (result: unknown): string[] => (result as readonly PlannedPhase[]).flatMap(({ steps }) => steps.map(({ step }) => step))
+const changed = (events: readonly HiveEvent[]): string[] =>
+  events.flatMap((event) => (event.code === 'step.finished' && event.result === 'changed' ? [event.stepId] : []))
+
+let site: LabSite
+
+before(async () => {
+  site = new LabSite(join(checkout, 'examples/pdns'), { images })
+  // Installs the tools that the base image is made with, too.
+  await site.succeed(['build-infra'], { deadline: 900_000 })
+  execFileSync(join(checkout, 'examples/pdns/prepare.sh'), { stdio: 'inherit' })
+  await site.succeed(['deploy'], { deadline: 900_000 })
+})
+after(() => site.destroy())
+
+const answers = (address: string, name: string): Promise<string | false> =>
+  site.inNetwork([process.execPath, ask, 'dns', address, name]).then(({ code, out }) => (code === 0 ? out.trim() : false))
+
+test('the name server on each host answers from the database, the web server with its page', async () => {
+  const record = ['exec', 'powerdns', '--', 'pdnsutil', 'add-record', 'example.com', 'asked', 'TXT', '"seen"']
+  await site.succeed(record)
+  for (const address of ['10.88.0.4', '10.88.0.5', '10.88.0.6']) {
+    assert.equal(await eventually(`DNS on ${address}`, 60_000, () => answers(address, 'asked.example.com')), 'seen')
+    const { code, out } = await site.inNetwork([process.execPath, ask, 'http', address])
+    assert.equal(code, 0, out)
+    assert.match(out, /example\.com/)
+  }
+})
+
+test('nothing is left to change, neither images nor initialization', async () => {
+  const { result } = await site.succeed(['plan'])
+  assert.deepEqual(planned(result), [])
+})
+
+test('a changed role builds its own image again and updates its own service', async () => {
+  appendFileSync(join(site.folder, 'roles/web/templates/index.html.j2'), '<!-- second edition -->\n')
+  const { events } = await site.succeed(['deploy'])
+  const steps = changed(events)
+  const about = (part: string): string[] => steps.filter((step) => step.includes(part))
+  assert.equal(about('build-images/').length, 1)
+  assert.match(about('build-images/')[0] ?? '', /web/)
+  assert.deepEqual(
+    steps.filter((step) => !step.includes('web')),
+    [],
+  )
+  const { out } = await site.inNetwork([process.execPath, ask, 'http', '10.88.0.4'])
+  assert.match(out, /second edition/)
+})
+
+test('the database keeps its data when its container dies', async () => {
+  await site.succeed(['exec', 'powerdns', '--', 'pdnsutil', 'add-record', 'example.com', 'kept', 'TXT', '"kept"'])
+  const tasks = await site.succeed(['call', 'p-hive0', 'ServiceService/Tasks', '{"service":"pdnsdb","runningOnly":true}'])
+  const [task] = (tasks.result as { tasks: { node: string; containerId: string }[] }).tasks
+  assert.ok(task)
+  await site.onHost(`${task.node}.pdns`, `docker kill ${task.containerId}`)
+  await eventually('another container of the database', 60_000, async () => {
+    const again = await site.succeed(['call', 'p-hive0', 'ServiceService/Tasks', '{"service":"pdnsdb","runningOnly":true}'])
+    return (again.result as { tasks: { containerId: string }[] }).tasks.some(({ containerId }) => containerId !== task.containerId && containerId !== '')
+  })
+  assert.equal(await eventually('the record', 90_000, () => answers('10.88.0.5', 'kept.example.com')), 'kept')
+})
