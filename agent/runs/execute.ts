@@ -1,5 +1,5 @@
 /** Carries out a run's steps in the order of their needs. */
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
 import { StepResult } from '#gen/hive/v1/run.ts'
 import type { Step } from '#gen/hive/v1/step.ts'
 import { HiveError } from '../../proto/errors.ts'
@@ -33,6 +33,7 @@ const progressInterval = 500
  * Resolves when every step has ended and the run is closed; never rejects.
  *
  * - A step begins when all it needs inside the run has succeeded, a slot is free and its exclusive key is.
+ * - A step that only waits has given its slot back, and keeps its key.
  * - A failed step skips its dependants, and nobody else.
  * - A step that does not stop gives back its slot but keeps its key, until it ends after all.
  */
@@ -56,7 +57,9 @@ export async function execute(run: Run, steps: readonly Step[], graph: Graph, en
     try {
       const bound = bind(environment.executors, step.spec)
       if (bound.exclusive !== undefined) grip = await environment.keys.acquire(bound.exclusive, titleOf(step), run.abort.signal)
-      return await slots(() => (run.abort.signal.aborted ? skip(step.id, cancelled()) : carryOutStep(run, step, environment, grip)))
+      return await untilItOnlyWaits(slots, (onlyWaits) =>
+        run.abort.signal.aborted ? skip(step.id, cancelled()) : carryOutStep(run, step, environment, grip, onlyWaits),
+      )
     } catch (error) {
       if (run.abort.signal.aborted) return skip(step.id, cancelled())
       return fail(run, step, 0, error)
@@ -78,8 +81,15 @@ export async function execute(run: Run, steps: readonly Step[], graph: Graph, en
   await run.finish(all.every((ok) => ok))
 }
 
+/** Does the work in a slot, which is free again when the work tells so or has ended. Answers as the work does. */
+function untilItOnlyWaits<T>(slots: LimitFunction, work: (onlyWaits: () => void) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    void slots(() => new Promise<void>((free) => void work(free).then(resolve, reject).finally(free)))
+  })
+}
+
 /** From the event started to the event finished. Takes the key over where the step is left behind. */
-async function carryOutStep(run: Run, step: Step, environment: ExecutionEnvironment, grip: Grip | undefined): Promise<boolean> {
+async function carryOutStep(run: Run, step: Step, environment: ExecutionEnvironment, grip: Grip | undefined, onlyWaits: () => void): Promise<boolean> {
   const begun = performance.now()
   const passed = (): number => Math.round(performance.now() - begun)
   try {
@@ -87,7 +97,7 @@ async function carryOutStep(run: Run, step: Step, environment: ExecutionEnvironm
     const bound = bind(environment.executors, step.spec)
     const limits = { timeout: (step.timeoutSeconds || defaultTimeout) * 1000, grace: environment.grace ?? defaultGrace }
     const outcome: StepOutcome = await withinDeadline(limits, run.abort.signal, (signal, extend) =>
-      carryOut(bound, contextOf(run, step, environment, signal), () => {
+      carryOut(bound, { ...contextOf(run, step, environment, signal), onlyWaits }, () => {
         extend(cleanupTime + limits.grace)
         return contextOf(run, step, environment, AbortSignal.timeout(cleanupTime))
       }),

@@ -52,6 +52,7 @@ export const ensureService: Executor<EnsureService> = {
     if (existing === undefined) return change('does not exist')
     const found = differing(spec, existing, await recentNetworks(signal))
     if (found.length > 0) return outcomeOf(spec, existing, found)
+    context.onlyWaits?.()
     if (spec.convergeSeconds > 0) await awaitConvergence(existing.ID, spec.name, spec.convergeSeconds * 1000, context)
     return ok
   },

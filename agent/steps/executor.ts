@@ -34,6 +34,8 @@ export interface StepContext {
   progress(what: string, done: number, total: number, unit: string): void
   /** The path of an uploaded blob; throws HiveError 'not-found' when it is not here. */
   blobPath(sha256: string): Promise<string>
+  /** Told by a step that has done its work and from here on only looks whether something comes: another one may begin beside it. */
+  onlyWaits?(): void
 }
 
 /**

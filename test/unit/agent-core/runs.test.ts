@@ -105,6 +105,31 @@ test('an exclusive key is held by one step at a time, across runs', async () => 
   assert.equal(most, 1)
 })
 
+test('steps that only wait leave their place to others', { timeout: 5_000 }, async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `s${index}`)
+  const all = deferred()
+  let working = 0
+  let most = 0
+  let waiting = 0
+  const apply: Behaviour['apply'] = async ({ onlyWaits }) => {
+    working += 1
+    most = Math.max(most, working)
+    await new Promise(setImmediate)
+    working -= 1
+    onlyWaits?.()
+    waiting += 1
+    if (waiting === names.length) all.resolve()
+    await all.promise
+  }
+  const { runs, start } = await open(Object.fromEntries(names.map((name) => [name, { apply }])))
+  const { runId } = await start(
+    'k',
+    names.map((name) => step(name)),
+  )
+  assert.deepEqual((await collect(runs, runId)).at(-1)?.event, { $case: 'runFinished', value: { ok: true } })
+  assert.ok(most <= 16, `${most} worked at a time`)
+})
+
 test('a step that ignores its abort is left behind and its key stays held until it ends', async () => {
   const gate = deferred()
   const begun = deferred()
