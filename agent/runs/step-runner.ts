@@ -92,9 +92,10 @@ export async function withinDeadline<T>(
     outer.aborted ? new HiveError('cancelled', 'the run was cancelled') : new HiveError('timeout', `not done within ${limits.timeout / 1000} s`)
   let timer: NodeJS.Timeout | undefined
   let leave: (() => void) | undefined
+  let over = false
   const armed = (then: () => void, milliseconds: number): void => {
     clearTimeout(timer)
-    timer = setTimeout(then, milliseconds)
+    if (!over) timer = setTimeout(then, milliseconds)
   }
   let onAbort: (() => void) | undefined
   try {
@@ -127,6 +128,7 @@ export async function withinDeadline<T>(
     if (error === reason || !(error instanceof HiveError)) throw reason
     throw new HiveError(reason.code, reason.message, { hint: error.hint, log: error.log, cause: error })
   } finally {
+    over = true
     clearTimeout(timer)
     if (onAbort !== undefined) outer.removeEventListener('abort', onAbort)
   }
