@@ -1,6 +1,6 @@
 /** A site on real hosts of this machine, driven as its operator would: through the command line. */
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -36,10 +36,21 @@ export interface CommandSettings {
   readonly deadline?: number
 }
 
+/** Sites that stand: taken away also where the test is told to end. */
+const standing = new Set<LabSite>()
+
+async function endWith(exitCode: number): Promise<void> {
+  await Promise.allSettled([...standing].map((site) => site.destroy()))
+  process.exit(exitCode)
+}
+process.once('SIGTERM', () => void endWith(143))
+process.once('SIGINT', () => void endWith(130))
+
 export class LabSite {
   readonly folder: string
   readonly stage: string
   readonly #env: Readonly<Record<string, string>>
+  readonly #running = new Set<RunningCommand>()
 
   /** Copies the site, so that nothing is written into the checkout. `images`: the folder of base images. */
   constructor(source: string, options: { readonly images: string; readonly stage?: string }) {
@@ -48,6 +59,7 @@ export class LabSite {
     this.#env = { HIVE_IMAGES: options.images }
     cpSync(source, this.folder, { recursive: true })
     rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
+    standing.add(this)
   }
 
   get contextDir(): string {
@@ -86,7 +98,10 @@ export class LabSite {
         resolve({ code, signal, events, errors, result: parseJson(out), out, milliseconds: performance.now() - started })
       })
     })
-    return { pid: child.pid ?? -1, done, kill: (signal) => void child.kill(signal) }
+    const running = { pid: child.pid ?? -1, done, kill: (signal: NodeJS.Signals) => void child.kill(signal) }
+    this.#running.add(running)
+    void done.finally(() => this.#running.delete(running)).catch(() => undefined)
+    return running
   }
 
   run(args: readonly string[], settings: CommandSettings = {}): Promise<CommandOutcome> {
@@ -103,6 +118,12 @@ export class LabSite {
     return outcome
   }
 
+  /** A command whose output is not one document: what it wrote to standard output, and its exit code. */
+  text(args: readonly string[], deadline = 60_000): Promise<{ readonly code: number | null; readonly out: string }> {
+    const argv = [process.execPath, launcher, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args]
+    return capture(argv, deadline, { env: { ...process.env, ...this.#env }, withErrors: false })
+  }
+
   /** Runs a program inside the stage's network; answers its output and exit code. `deadline` in milliseconds. */
   inNetwork(argv: readonly string[], deadline = 30_000): Promise<{ readonly code: number | null; readonly out: string }> {
     const namespace = readFileSync(join(this.contextDir, 'netns'), 'utf8').trim()
@@ -116,8 +137,19 @@ export class LabSite {
     return out
   }
 
-  /** Takes everything away: hosts, namespaces, the copy. */
+  /** Changes a file of the site's copy. Throws where that changes nothing. */
+  edit(file: string, change: (text: string) => string): void {
+    const path = join(this.folder, file)
+    const before = readFileSync(path, 'utf8')
+    const after = change(before)
+    if (after === before) throw new Error(`${file} is as it was`)
+    writeFileSync(path, after)
+  }
+
+  /** Takes everything away: commands that still run, hosts, namespaces, the copy. */
   async destroy(): Promise<void> {
+    standing.delete(this)
+    for (const { kill } of this.#running) kill('SIGKILL')
     if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'], { deadline: 120_000 })
     rmSync(this.folder, { recursive: true, force: true })
   }
@@ -150,17 +182,26 @@ function parseLine(line: string): Line | undefined {
   }
 }
 
-/** Output (both streams) and exit code of a program; it is killed at the deadline. */
-export function capture(argv: readonly string[], deadline: number): Promise<{ readonly code: number | null; readonly out: string }> {
+export interface CaptureSettings {
+  readonly env?: NodeJS.ProcessEnv
+  /** Whether standard error is part of the output. Default true. */
+  readonly withErrors?: boolean
+}
+
+/** Output (both streams) and exit code of a program; it is killed at the deadline, milliseconds. */
+export function capture(
+  argv: readonly string[],
+  deadline: number,
+  { env = process.env, withErrors = true }: CaptureSettings = {},
+): Promise<{ readonly code: number | null; readonly out: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: deadline, killSignal: 'SIGKILL' })
+    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: deadline, killSignal: 'SIGKILL', env })
     let out = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const take = (text: string): void => {
       out += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      out += text
-    })
+    }
+    child.stdout.setEncoding('utf8').on('data', take)
+    child.stderr.setEncoding('utf8').on('data', withErrors ? take : () => undefined)
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, out }))
   })
