@@ -1,5 +1,6 @@
 /** The command line: global options, the commands, and one place where errors become text and an exit code. */
 import { Command, CommanderError, Option } from 'commander'
+import { phaseNames } from '../coordinator/events.ts'
 import { stageNames } from '../coordinator/inventory/site.ts'
 import { HiveError, messageOf } from '../proto/errors.ts'
 import { type GlobalOptions, globalOptions, makeApp } from './app.ts'
@@ -21,7 +22,10 @@ import { rendererFor } from './render/renderer.ts'
 import { reportOf } from './render/report.ts'
 import { version } from './version.ts'
 
-/** 1: it failed, 2: the input is wrong and nothing was touched, 3: another run holds the site, 130: interrupted. */
+/**
+ * 1: it failed, 2: the input is wrong and nothing was touched, 3: another run holds the site, 130: interrupted. Commands add 4 (plan
+ * --exit-code: something would change) and 5 (deploy: done, but for hosts that did not answer).
+ */
 const exitCodes: Readonly<Record<string, number>> = { 'invalid-input': 2, locked: 3, cancelled: 130 }
 
 /** Options that are also understood behind a command's name, where the command does not pass its own arguments on. */
@@ -40,14 +44,15 @@ function addEverywhere(command: Command, passesOn: ReadonlySet<string>): void {
   }
 }
 
-interface CommandLine {
+export interface CommandLine {
   readonly program: Command
   options(): GlobalOptions
   close(): void
   abort(): void
 }
 
-function buildProgram(): CommandLine {
+/** All commands, nothing run yet. */
+export function buildProgram(): CommandLine {
   const program = new Command('hivecoord')
     .description('Turns an inventory into a running site of containers.')
     .version(version)
@@ -86,7 +91,12 @@ function buildProgram(): CommandLine {
   registerLab(program, app)
   registerCompletion(program, app)
   addEverywhere(program, new Set(['exec', 'ssh', 'complete']))
-  return { program, options, close: () => made?.close(), abort: () => controller.abort(new HiveError('cancelled', 'interrupted')) }
+  const abort = (): void => {
+    if (running !== undefined && ['deploy', ...phaseNames].includes(running.name()))
+      made?.renderer.event({ code: 'notice', message: 'stopping what has begun; once more leaves at once' })
+    controller.abort(new HiveError('cancelled', 'interrupted'))
+  }
+  return { program, options, close: () => made?.close(), abort }
 }
 
 export async function main(): Promise<void> {
@@ -100,10 +110,12 @@ export async function main(): Promise<void> {
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  // Nobody reads what happens any more: the work goes on, its end is in the exit code and the journal.
+  process.stderr.on('error', () => undefined)
   try {
     await program.parseAsync()
   } catch (error) {
-    process.exitCode = fail(error, options())
+    process.exitCode = fail(interrupts > 0 && !(error instanceof HiveError) ? new HiveError('cancelled', 'interrupted') : error, options())
   } finally {
     close()
   }

@@ -1,16 +1,22 @@
 /** `hivecoord completion bash`: a completion script; it asks `hivecoord complete WORDS…` for candidates. */
 import type { Command } from 'commander'
+import { callableRpcs } from '../../coordinator/client/call.ts'
+import { phaseNames } from '../../coordinator/events.ts'
+import { settingDefinitions } from '../../coordinator/inventory/settings.ts'
 import { stageNames } from '../../coordinator/inventory/site.ts'
+import { listRuns } from '../../coordinator/run/journal.ts'
 import type { App } from '../app.ts'
+import { candidatesFor, placeOf } from '../complete.ts'
 
+/** Folders and files where there is nothing to propose. */
 const bash = `_hivecoord() {
   local IFS=$'\\n'
   COMPREPLY=( $(compgen -W "$(hivecoord complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}") )
 }
-complete -F _hivecoord hivecoord`
+complete -o bashdefault -o default -F _hivecoord hivecoord`
 
-const takesHost = new Set(['ssh', 'node', 'call', 'lab'])
-const takesService = new Set(['exec', 'logs'])
+/** Options of the line that decide which site is asked. */
+const decisive = ['--root', '--stage', '--inventory', '--context-dir'] as const
 
 export function registerCompletion(program: Command, app: () => App): void {
   program
@@ -22,22 +28,22 @@ export function registerCompletion(program: Command, app: () => App): void {
     .command('complete', { hidden: true })
     .argument('[words...]')
     .action(async (words: string[]) => {
-      const before = words.slice(0, -1)
-      const candidates = await candidatesFor(program, before, app)
+      const { given } = placeOf(program, words.slice(0, -1))
+      for (const long of decisive) {
+        const value = given.get(long)
+        if (value !== undefined) program.setOptionValue(long === '--context-dir' ? 'contextDir' : long.slice(2), value)
+      }
+      const site = async () => (await app().open()).site
+      const candidates = await candidatesFor(program, words, {
+        hosts: async () => (await site()).hosts.map(({ shortName }) => shortName),
+        services: async () => (await site()).services.map(({ name }) => name),
+        volumes: async () => (await site()).volumes.map(({ name }) => name),
+        runs: async () => listRuns((await site()).contextDir, 20).map(({ runId }) => runId),
+        phases: phaseNames,
+        stages: stageNames,
+        settings: settingDefinitions.filter(({ scope }) => scope !== 'none').map(({ name }) => name),
+        rpcs: callableRpcs(),
+      })
       process.stdout.write(`${candidates.join('\n')}\n`)
     })
-}
-
-async function candidatesFor(program: Command, before: readonly string[], app: () => App): Promise<readonly string[]> {
-  const last = before.at(-1)
-  if (last === '--stage' || last === '-s') return stageNames
-  const command = program.commands.find(({ name }) => before.includes(name()))
-  if (command === undefined) return program.commands.map((c) => c.name()).filter((name) => name !== 'complete')
-  const site = async () => (await app().open()).site
-  if (last === '--limit' || last === '-l') return [...(await site()).services.map((s) => s.name), ...(await site()).hosts.map((h) => h.shortName)]
-  if (takesService.has(command.name())) return (await site()).services.map((s) => s.name)
-  const nested = command.commands.find((c) => before.includes(c.name()))
-  if (command.commands.length > 0 && nested === undefined) return command.commands.map((c) => c.name())
-  if (takesHost.has(command.name())) return (await site()).hosts.map((h) => h.shortName)
-  return command.options.map((o) => o.long ?? '').filter((o) => o !== '')
 }

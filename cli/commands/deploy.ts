@@ -21,6 +21,9 @@ const descriptions: Readonly<Record<PhaseName, string>> = {
   'initialize-services': 'apply initialize_roles inside running services',
 }
 
+/** Done, except for hosts that did not answer: they get their part by the next deploy. */
+const leftOutExitCode = 5
+
 export function registerDeploy(program: Command, app: () => App): void {
   const run = async (command: string, options: DeployOptions): Promise<void> => {
     const { open, renderer } = app()
@@ -39,7 +42,8 @@ export function registerDeploy(program: Command, app: () => App): void {
     const missing =
       result.unreachable.length === 0 ? '' : `${count(result.unreachable.length, 'host')} did not answer and were left out: ${result.unreachable.join(', ')}`
     renderer.result(result, missing)
-    if (!result.ok) process.exitCode = 1
+    if (!result.ok) process.exitCode = result.errors.every(({ code }) => code === 'cancelled') ? 130 : 1
+    else if (result.unreachable.length > 0) process.exitCode = leftOutExitCode
   }
   const allowing = (command: Command): Command =>
     command

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { ExecInput } from '#gen/hive/v1/docker.ts'
 import type { App } from '../app.ts'
 import { runningTask } from './find-container.ts'
+import { positive } from './numbers.ts'
 
 export function registerExec(program: Command, app: () => App): void {
   program
@@ -10,17 +11,17 @@ export function registerExec(program: Command, app: () => App): void {
     .description('run a command in the running container of a service; its exit code is this one’s')
     .argument('<service>')
     .argument('<command...>')
-    .option('-n, --number <n>', 'which running task, 1 is the first', '1')
+    .option('-n, --number <n>', 'which running task, 1 is the first', positive, 1)
     .option('-i, --interactive', 'pass standard input on')
     .option('-t, --tty', 'give the command a terminal')
     .option('-u, --user <user>', 'as this user')
     .passThroughOptions()
-    .action(async (service: string, words: string[], options: { number: string; interactive?: boolean; tty?: boolean; user?: string }) => {
+    .action(async (service: string, words: string[], options: { number: number; interactive?: boolean; tty?: boolean; user?: string }) => {
       const { open, signal } = app()
       // `exec SERVICE -- COMMAND` and `exec SERVICE COMMAND` are the same.
       const command = words[0] === '--' ? words.slice(1) : words
       const stage = await open()
-      const task = await runningTask(stage, service, Number(options.number), signal)
+      const task = await runningTask(stage, service, options.number, signal)
       const client = await stage.agents.client(task.host)
       const tty = options.tty === true
       const stdin = options.interactive === true || tty

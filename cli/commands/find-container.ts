@@ -32,7 +32,9 @@ export async function runningTask(stage: Stage, service: string, n: number, sign
   const tasks = await runningTasks(stage, service, signal)
   const task = tasks[n - 1]
   if (task !== undefined) return task
-  throw new HiveError('not-found', tasks.length === 0 ? `${service} has no running task` : `${service} has ${tasks.length} running tasks, not ${n}`, {
-    hint: '`hivecoord status` shows why',
-  })
+  if (tasks.length === 0) throw noRunningTask(service)
+  throw new HiveError('not-found', `${service} has ${tasks.length} running task${tasks.length === 1 ? '' : 's'}, not ${n}`)
 }
+
+export const noRunningTask = (service: string): HiveError =>
+  new HiveError('not-found', `${service} has no running task`, { hint: '`hivecoord status` shows what runs, `hivecoord deploy-services` says why not' })

@@ -1,8 +1,10 @@
 /** `hivecoord logs SERVICE`: what the service's running containers wrote, from the hosts where they run. */
 import { type Command, InvalidArgumentError } from 'commander'
 import pc from 'picocolors'
+import { messageOf } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
-import { runningTasks } from './find-container.ts'
+import { noRunningTask, runningTasks } from './find-container.ts'
+import { positive } from './numbers.ts'
 
 /** "10m", "2h", "1d" ago, or a time that Date understands. */
 export function parseSince(text: string): Date {
@@ -13,6 +15,14 @@ export function parseSince(text: string): Date {
   return time
 }
 
+function parsePattern(text: string): RegExp {
+  try {
+    return new RegExp(text)
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error))
+  }
+}
+
 export function registerLogs(program: Command, app: () => App): void {
   program
     .command('logs')
@@ -20,17 +30,18 @@ export function registerLogs(program: Command, app: () => App): void {
     .argument('<service>')
     .option('-f, --follow', 'go on as more comes')
     .option('--since <time>', '10m, 2h, 1d or a time', parseSince)
-    .option('--tail <n>', 'only the last lines of each container', '100')
-    .option('--grep <regex>', 'only lines that match', (text) => new RegExp(text))
-    .action(async (service: string, options: { follow?: boolean; since?: Date; tail: string; grep?: RegExp }) => {
+    .option('--tail <n>', 'only the last lines of each container', positive, 100)
+    .option('--grep <regex>', 'only lines that match', parsePattern)
+    .action(async (service: string, options: { follow?: boolean; since?: Date; tail: number; grep?: RegExp }) => {
       const { open, signal, options: global } = app()
       const stage = await open()
       const tasks = await runningTasks(stage, service, signal)
+      if (tasks.length === 0) throw noRunningTask(service)
       const width = Math.max(0, ...tasks.map((task) => task.node.length))
       await Promise.all(
         tasks.map(async (task) => {
           const client = await stage.agents.client(task.host)
-          const request = { container: task.containerId, follow: options.follow === true, tail: Number(options.tail), since: options.since, timestamps: true }
+          const request = { container: task.containerId, follow: options.follow === true, tail: options.tail, since: options.since, timestamps: true }
           for await (const line of client.container.logs(request, { signal })) {
             if (options.grep !== undefined && !options.grep.test(line.line)) continue
             if (global.output === 'json')

@@ -4,20 +4,22 @@ import type { AgentClient } from '../../coordinator/client/agent-client.ts'
 import type { App } from '../app.ts'
 import { columns } from '../render/format.ts'
 import { findHost } from './find-host.ts'
+import { positive } from './numbers.ts'
 
 interface Asked {
   readonly client: AgentClient
   readonly signal: AbortSignal
+  readonly json: boolean
   result(data: unknown, text: string): void
 }
 
 export function registerNode(program: Command, app: () => App): void {
   const node = program.command('node').description('look at and repair one host directly through its agent')
   const on = async (name: string, work: (asked: Asked) => Promise<void>): Promise<void> => {
-    const { open, signal, renderer } = app()
+    const { open, signal, renderer, options } = app()
     const stage = await open()
     const client = await stage.agents.client(findHost(stage.site, name).name)
-    await work({ client, signal, result: (data, text) => renderer.result(data, text) })
+    await work({ client, signal, json: options.output === 'json', result: (data, text) => renderer.result(data, text) })
   }
   const command = (
     name: string,
@@ -40,7 +42,8 @@ export function registerNode(program: Command, app: () => App): void {
   })
   command('hardware', 'what the host is made of', async ({ client, signal, result }) => {
     const { json } = await client.hostService.inventory({}, { signal })
-    result(JSON.parse(json), json)
+    const hardware: unknown = JSON.parse(json)
+    result(hardware, JSON.stringify(hardware, undefined, 2))
   })
   command('units', 'systemd units', async ({ client, signal, result }, _args, options) => {
     const { units } = await client.hostService.listUnits({ failedOnly: options['failed'] === true }, { signal })
@@ -55,13 +58,13 @@ export function registerNode(program: Command, app: () => App): void {
     },
     ['<action>', '<unit>'],
   )
-  command('journal', "the host's log", async ({ client, signal }, _args, options) => {
+  command('journal', "the host's log", async ({ client, signal, json }, _args, options) => {
     const request = { unit: String(options['unit'] ?? ''), lines: Number(options['lines']), follow: options['follow'] === true, since: undefined }
     for await (const line of client.hostService.readLog(request, { signal }))
-      process.stdout.write(`${line.at?.toISOString() ?? ''} ${line.source} ${line.line}\n`)
+      process.stdout.write(json ? `${JSON.stringify(line)}\n` : `${line.at?.toISOString() ?? ''} ${line.source} ${line.line}\n`)
   })
     .option('-u, --unit <unit>', 'of one unit')
-    .option('-n, --lines <n>', 'how many lines', '100')
+    .option('-n, --lines <n>', 'how many lines', positive, 100)
     .option('-f, --follow', 'go on as more comes')
   command('swarm', 'swarm membership as this host sees it', async ({ client, signal, result }) => {
     const info = await client.swarm.info({}, { signal })

@@ -40,8 +40,16 @@ export function registerPower(program: Command, app: () => App): void {
 async function confirm(name: string, stage: string, signal: AbortSignal): Promise<void> {
   if (!process.stdin.isTTY) throw new HiveError('blocked', `destroy removes all data of ${name}, stage ${stage}`, { hint: 'add --yes to mean it' })
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const left = new AbortController()
+  terminal.once('close', () => left.abort())
   try {
-    const answer = await terminal.question(`This removes all hosts and data of ${name}, stage ${stage}. Type ${name} to go on: `, { signal })
+    const answer = await terminal
+      .question(`This removes all hosts and data of ${name}, stage ${stage}. Type ${name} to go on: `, { signal: AbortSignal.any([signal, left.signal]) })
+      // Ctrl-C and Ctrl-D are a no.
+      .catch(() => {
+        process.stderr.write('\n')
+        return ''
+      })
     if (answer.trim() !== name) throw new HiveError('cancelled', 'nothing was destroyed')
   } finally {
     terminal.close()

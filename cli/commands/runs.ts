@@ -4,13 +4,14 @@ import type { HiveEvent } from '../../coordinator/events.ts'
 import { followRun, listRuns, readRun } from '../../coordinator/run/journal.ts'
 import type { App } from '../app.ts'
 import { columns } from '../render/format.ts'
+import { positive } from './numbers.ts'
 
 export function registerRuns(program: Command, app: () => App): void {
   const runs = program.command('runs').description('list runs, newest first')
-  runs.option('--limit <n>', 'how many', '20').action(async (options: { limit: string }) => {
+  runs.option('--limit <n>', 'how many', positive, 20).action(async (options: { limit: number }) => {
     const { open, renderer } = app()
     const { site } = await open()
-    const records = listRuns(site.contextDir, Number(options.limit))
+    const records = listRuns(site.contextDir, options.limit)
     const rows = records.map((r) => [
       r.runId,
       r.command,

@@ -54,7 +54,7 @@ export function errorLines(error: ErrorReport): string[] {
   const where = error.host === undefined || error.host === '' ? '' : `${shortHost(error.host)}: `
   return [
     pc.red(`${where}${error.message}`),
-    ...error.log.map((line) => pc.dim(`| ${line}`)),
+    ...error.log.filter((line) => line.trim() !== '').map((line) => pc.dim(`| ${line}`)),
     ...(error.hint === undefined || error.hint === '' ? [] : [`→ ${error.hint}`]),
   ]
 }
