@@ -63,7 +63,8 @@ export async function bootstrapHosts({ site, provider, pki, binary, emit, signal
             error instanceof HiveError ? { code: error.code, message: error.message, hint: error.hint, host: host.name, stepId, log: error.log } : undefined,
         })
       try {
-        const target = await workingTarget(host, provider.sshTarget(site, host.name), site.contextDir, signal)
+        const patience = pki.enrolled?.(host.name) === true ? knownHostPatience : newHostPatience
+        const target = await workingTarget(host, provider.sshTarget(site, host.name), site.contextDir, signal, patience)
         targets.set(host.name, target)
         const say = (line: string): void => emit({ code: 'step.log', phase: 'build-infra', host: host.name, stepId, line })
         await installAgent({ host, target, contextDir: site.contextDir, pki, binary, signal, say })
@@ -78,23 +79,38 @@ export async function bootstrapHosts({ site, provider, pki, binary, emit, signal
   return needs.size
 }
 
+/** Milliseconds in which a host that is still booting for the first time comes to answer ssh. */
+const newHostPatience = 120_000
+/** The same for a host that had an agent: it is more likely cut off than booting, and the others wait for this answer. */
+const knownHostPatience = 10_000
+
 /**
  * The log-in that works: the provider's, else the admin user's (setup-hosts may have closed root's), on the first port
- * or on the one setup-hosts sets.
+ * or on the one setup-hosts sets. `patience` in milliseconds, where there is one port only.
  */
-export async function workingTarget(host: Host, target: SshTarget, contextDir: string, signal: AbortSignal): Promise<SshTarget> {
+export async function workingTarget(
+  host: Host,
+  target: SshTarget,
+  contextDir: string,
+  signal: AbortSignal,
+  patience: number = newHostPatience,
+): Promise<SshTarget> {
   const users = [...new Set([target.user, host.settings.admin])]
   const ports = [...new Set([target.port, host.settings.sshdPort])]
-  const candidates = ports.flatMap((port) => users.map((user): SshTarget => ({ ...target, user, port })))
   let first: unknown
-  for (const [index, candidate] of candidates.entries()) {
-    try {
-      // A host that is still booting gets its time on the first try alone.
-      await onHost(candidate, 'true', { contextDir, signal, patience: index === 0 && ports.length === 1 ? 120_000 : 0 })
-      return candidate
-    } catch (error) {
-      signal.throwIfAborted()
-      first ??= error
+  for (const port of ports) {
+    for (const [index, user] of users.entries()) {
+      const candidate: SshTarget = { ...target, user, port }
+      try {
+        // A host that is still booting gets its time on the first try alone.
+        await onHost(candidate, 'true', { contextDir, signal, patience: index === 0 && ports.length === 1 ? patience : 0 })
+        return candidate
+      } catch (error) {
+        signal.throwIfAborted()
+        first ??= error
+        // Where no sshd answers, another user has no better luck.
+        if (error instanceof HiveError && error.code === 'unreachable') break
+      }
     }
   }
   throw first

@@ -8,6 +8,8 @@ import { onHost, quoted } from './ssh.ts'
 export interface HostSigner {
   readonly caPem: string
   ensureCa(): Promise<void>
+  /** The host had an agent before. */
+  enrolled?(host: string): boolean
   signHostCertificate(csrPem: string, host: { readonly name: string; readonly dns: readonly string[]; readonly addresses: readonly string[] }): Promise<string>
 }
 

@@ -224,6 +224,7 @@ class Deploy {
     // Only for a site that was there before: one that is being made is made whole.
     if (away.size === 0 || ![...away].every((name) => agents.enrolled(name)) || whyNotSafe(site.hosts, away) !== undefined) throw failure
     emit({ code: 'warning', message: `${failure.message}; the other hosts go on without` })
+    this.#leaveOut([...away])
   }
 
   /** Answers the error where hosts could not be reached; any other is thrown. */
@@ -246,10 +247,7 @@ class Deploy {
     const { unreachable, planCalls } = planned
     emit({ code: 'phase.planned', phase: phase.name, steps: planned.planned, unreachable, planCalls })
     if (!this.#mayBegin(planned, allow)) return
-    for (const host of unreachable) {
-      if (!this.#unreachable.has(host)) emit({ code: 'warning', message: `${host} does not answer and is left out` })
-      this.#unreachable.add(host)
-    }
+    this.#leaveOut(unreachable)
     if (planned.planned.every(({ outcome }) => outcome.kind === 'ok')) return
     const managers = site.hosts.filter(({ isHive, settings }) => isHive && settings.swarmMode === 'manager').map(({ name }) => name)
     const { changed, errors } = await runSteps({
@@ -268,6 +266,13 @@ class Deploy {
     })
     this.#changed += changed
     this.#errors.push(...errors)
+  }
+
+  #leaveOut(hosts: readonly string[]): void {
+    for (const host of hosts) {
+      if (!this.#unreachable.has(host)) this.#input.emit({ code: 'warning', message: `${host} does not answer and is left out` })
+      this.#unreachable.add(host)
+    }
   }
 
   #mayBegin(planned: PlannedPhase, allow: ReadonlySet<string>): boolean {

@@ -6,7 +6,8 @@
  * - Refused anywhere: what was granted is given back.
  * - A lease of a process of this machine that is dead is taken over at once; any other is waited for by its expiry, by whoever tries again.
  * - It is renewed while the run goes on. A renewal that is refused aborts the run: someone else holds the site.
- * - A host that does not answer is left out; a host that comes later is added with `extend`.
+ * - A host that does not answer is left out, and one that cannot write the lease (its disk is full), as long as others grant theirs;
+ *   a host that comes later is added with `extend`.
  */
 import type { LockState } from '#gen/hive/v1/run.ts'
 import { HiveError } from '../../proto/errors.ts'
@@ -33,6 +34,7 @@ export class SiteLock {
   readonly #held = new Map<string, LockClient>()
   readonly #lost = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #unwritable: HiveError | undefined
 
   constructor(options: SiteLockOptions) {
     this.#options = options
@@ -48,6 +50,7 @@ export class SiteLock {
   async acquire(clients: readonly LockClient[], signal?: AbortSignal): Promise<void> {
     try {
       await this.extend(clients, signal)
+      if (this.#held.size === 0 && this.#unwritable !== undefined) throw this.#unwritable
     } catch (error) {
       await this.release()
       throw error
@@ -75,7 +78,8 @@ export class SiteLock {
       if (!state.granted) throw lockedError(client.host, state)
       this.#held.set(client.host, client)
     } catch (error) {
-      if (!isUnreachable(error)) throw error
+      if (error instanceof HiveError && error.code === 'blocked') this.#unwritable ??= error
+      else if (!isUnreachable(error)) throw error
     }
   }
 

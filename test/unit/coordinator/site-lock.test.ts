@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { newOwner } from '../../../coordinator/run/process-identity.ts'
-import { SiteLock } from '../../../coordinator/run/site-lock.ts'
+import { type LockClient, SiteLock } from '../../../coordinator/run/site-lock.ts'
 import { HiveError } from '../../../proto/errors.ts'
 import { startLab } from './support/lab.ts'
 
@@ -40,4 +40,14 @@ test('a run whose lease was taken over is told so', async (t) => {
   await client.lock.acquire({ owner: 'thief', purpose: 'theft', ttlSeconds: 30, takesOver: [first.owner] })
   if (!first.lost.aborted) await once(first.lost, 'abort')
   assert.match(String(first.lost.reason), /thief holds the site/)
+})
+
+test('a host that cannot write the lease is left out as long as another grants it, and is named where none does', async (t) => {
+  const lab = await startLab(t, ['h0'])
+  const full = new HiveError('blocked', "the lock can't be written: ENOSPC", { host: 'h1' })
+  const refusing = { host: 'h1', lock: { acquire: () => Promise.reject(full) } } as unknown as LockClient
+  const lock = new SiteLock({ owner: newOwner(), purpose: 'deploy' })
+  await lock.acquire([refusing, await lab.agents.client('h0')])
+  await lock.release()
+  await assert.rejects(new SiteLock({ owner: newOwner(), purpose: 'deploy' }).acquire([refusing]), full)
 })
