@@ -1,0 +1,100 @@
+/** `npm run bench`: how fast a site of small services is deployed, beside Ansible on the same hosts. Takes its hosts away again. */
+import { writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
+import { labObstacle } from '../test/lab/obstacle.ts'
+import type { SiteSize } from './content.ts'
+import { type AgentFigures, measureAgents } from './measure-agents.ts'
+import { type AnsibleFigures, measureAnsible } from './measure-ansible.ts'
+import { measureOurs } from './measure-ours.ts'
+import { type Options, parseOptions, usage } from './options.ts'
+import { type Figures, type Measurement, machineNow, render } from './report.ts'
+import { BenchStage } from './stage.ts'
+
+const compared: SiteSize = { services: 50, hosts: 3 }
+
+const say = (text: string): void => void process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`)
+
+let current: BenchStage | undefined
+let interrupted = false
+const interruption = Promise.withResolvers<never>()
+interruption.promise.catch(() => undefined)
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (interrupted) return
+    interrupted = true
+    say('interrupted')
+    void (current?.interrupt() ?? Promise.resolve()).finally(() => interruption.reject(new Error('interrupted')))
+  })
+
+async function measure(options: Options): Promise<Figures> {
+  const machine = machineNow(loadavg()[0] ?? 0)
+  const measurements: Measurement[] = []
+  const agents: Figures['agents'][number][] = []
+  for (const hosts of options.hosts) {
+    if (interrupted) break
+    const stage = new BenchStage(hosts)
+    current = stage
+    try {
+      // The hosts of an interrupted measurement go, whatever still works on them.
+      const work = measureOn(stage, hosts, options)
+      const done = await Promise.race([work, interruption.promise])
+      measurements.push(...done.measurements)
+      agents.push({ hosts, ...done.agents })
+    } finally {
+      current = undefined
+      say('destroying the hosts')
+      await stage.destroy()
+    }
+  }
+  return { machine, measurements, agents }
+}
+
+async function measureOn(stage: BenchStage, hosts: number, options: Options): Promise<{ measurements: readonly Measurement[]; agents: AgentFigures }> {
+  say(`making ${hosts} hive hosts and a repository server`)
+  await stage.make()
+  const measurements: Measurement[] = []
+  for (const services of options.services) {
+    const both = options.ansible && isCompared({ services, hosts }, options)
+    say(`${services} services on ${hosts} hosts`)
+    const ours = await measureOurs(stage, services)
+    await stage.empty({ images: !both })
+    let ansible: AnsibleFigures | undefined
+    if (both) {
+      say('the same with Ansible')
+      ansible = await measureAnsible(stage, services)
+      await stage.empty({ images: true })
+    }
+    measurements.push({ services, hosts, ours, ansible })
+  }
+  say('agents at rest')
+  return { measurements, agents: await measureAgents(stage) }
+}
+
+/** Ansible takes minutes, so it is measured at one size: the usual one, or the first where that is not asked for. */
+const isCompared = (size: SiteSize, { services, hosts }: Options): boolean =>
+  size.services === (services.includes(compared.services) ? compared.services : services[0]) &&
+  size.hosts === (hosts.includes(compared.hosts) ? compared.hosts : hosts[0])
+
+async function main(): Promise<number> {
+  const obstacle = labObstacle()
+  if (obstacle !== undefined) {
+    process.stderr.write(`the bench makes hosts on this machine: ${obstacle}\n`)
+    return 1
+  }
+  const options = parseOptions(process.argv.slice(2))
+  if (options === 'help') {
+    process.stdout.write(usage)
+    return 0
+  }
+  const figures = await measure(options)
+  process.stdout.write(render(figures))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
+  return 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = interrupted ? 130 : 1
+}
