@@ -69,9 +69,11 @@ suite('the phases of a small site', { skip: labObstacle() ?? false }, () => {
     await site.destroy()
   })
 
+  /** A shell command on a host. */
+  const on = (host: string, command: string): Promise<string> => site.onHost(`${host}.small`, command)
+
   /** When docker's managers last changed the service: moves with each update of it, whoever makes it. */
-  const versionOf = async (service: string): Promise<number> =>
-    Number(await site.onHost('p-hive0', `docker service inspect -f '{{.Version.Index}}' ${service}`))
+  const versionOf = async (service: string): Promise<number> => Number(await on('p-hive0', `docker service inspect -f '{{.Version.Index}}' ${service}`))
 
   const status = async (): Promise<Status> => (await site.succeed(['status'])).result as Status
 
@@ -144,10 +146,7 @@ suite('the phases of a small site', { skip: labObstacle() ?? false }, () => {
     const changed = await site.succeed(['deploy'])
     assert.deepEqual(changedBy(changed), ['deploy-services/store@p-hive0.small'])
     assert.equal(await versionOf('web'), web)
-    assert.equal(
-      (await site.onHost(await hostOf('store'), "docker exec $(docker ps -q -f name=store. -f status=running) busybox sh -c 'echo $COLOUR'")).trim(),
-      'green',
-    )
+    assert.equal((await on(await hostOf('store'), "docker exec $(docker ps -q -f name=store. -f status=running) busybox sh -c 'echo $COLOUR'")).trim(), 'green')
   })
 
   test('a service with another argument is the only thing that changes', async () => {
@@ -160,20 +159,20 @@ suite('the phases of a small site', { skip: labObstacle() ?? false }, () => {
   })
 
   async function hostOf(service: string): Promise<string> {
-    const node = await site.onHost('p-hive0', `docker service ps --filter desired-state=running --format '{{.Node}}' ${service}`)
+    const node = await on('p-hive0', `docker service ps --filter desired-state=running --format '{{.Node}}' ${service}`)
     return node.trim()
   }
 
   test('what was changed behind its back is found by the plan and repaired', async () => {
     const unused = await eventually('a host that never ran store', 30_000, async () => {
-      for (const hive of hives) if ((await site.onHost(hive, 'docker ps -aq --filter volume=scratch')).trim() === '') return hive
+      for (const hive of hives) if ((await on(hive, 'docker ps -aq --filter volume=scratch')).trim() === '') return hive
       return undefined
     })
     await Promise.all([
-      site.onHost('p-hive1', "sed -i '/p-hive2/d' /etc/hosts"),
-      site.onHost(repository, 'systemctl stop docker-registry'),
-      site.onHost(unused, 'docker volume rm scratch'),
-      site.onHost('p-hive0', 'docker node update --label-rm hives p-hive2 && docker service rm web'),
+      on('p-hive1', "sed -i '/p-hive2/d' /etc/hosts"),
+      on(repository, 'systemctl stop docker-registry'),
+      on(unused, 'docker volume rm scratch'),
+      on('p-hive0', 'docker node update --label-rm hives p-hive2 && docker service rm web'),
     ])
     const drifted = [
       `build-volumes/scratch@${unused}.small`,
