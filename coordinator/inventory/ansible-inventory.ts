@@ -43,7 +43,7 @@ export const exportInventory = (variables: Variables, groups: ReadonlyMap<string
 const exported = (variables: Variables, name: string, variable: string, raw: unknown): unknown => {
   if (raw instanceof UnsafeText) return { __ansible_unsafe: raw.text }
   try {
-    return variables.get(name, variable)
+    return variables.getWhole(name, variable)
   } catch (thrown) {
     if (thrown instanceof VariableError) return raw instanceof Computed ? undefined : raw
     throw thrown

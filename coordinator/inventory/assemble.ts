@@ -96,7 +96,8 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
   const internal = current.internal !== undefined && current.internal.prefix <= 25 ? splitInternal(current.internal) : undefined
   const memberships = groupsOfMembers(groups)
   const hosts = mine.map((host): Host => toHost(host, memberships.get(host.name) ?? [], effectiveProvider, variables, findings))
-  const hiveNames = mine.filter((host) => host.isHive).map((host) => host.name)
+  // A volume of several stages names the hosts of all of them.
+  const hiveNames = definitions.hosts.filter((host) => host.isHive).map((host) => host.name)
   const resolvedNetworks = networks.map((network) => resolveNetwork(network, variables, findings, internal))
   checkNetworkOverlap(networks, resolvedNetworks, findings)
   const password = input.registryPassword()
@@ -137,7 +138,7 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
 
 const readVariable = (variables: Variables, name: string, variable: string): unknown => {
   try {
-    const value = variables.get(name, variable)
+    const value = variables.getWhole(name, variable)
     return typeof value === 'symbol' ? undefined : value
   } catch (thrown) {
     if (!(thrown instanceof VariableError)) throw thrown

@@ -3,10 +3,13 @@ import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings, Position } from './problems.ts'
 import { durationNs } from './quantities.ts'
 import type { VariableError, Variables } from './variables.ts'
-import { joined } from './yaml-source.ts'
+import { isFromFile, joined, valueAt } from './yaml-source.ts'
 
 /** Python's text of a value, as Ansible puts it into strings. */
-export const textOf = (value: unknown): string => (value === true ? 'True' : value === false ? 'False' : String(value))
+export const textOf = (value: unknown): string => {
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
+}
 
 const isAbsent = (value: unknown): boolean => value === undefined || value === null || value === omit
 
@@ -33,6 +36,18 @@ export class Converter {
 
   at(name: string): Position {
     return this.#variables.place(this.#host, name) ?? this.#fallback
+  }
+
+  /** Where a member of a variable stands, as far as files hold it: keys and indexes lead to it. */
+  within(name: string, ...keys: readonly (string | number)[]): Position {
+    let at = this.at(name)
+    let holder: unknown = this.#variables.raw(this.#host)[name]
+    for (const key of keys) {
+      if (typeof holder !== 'object' || holder === null || !isFromFile(holder) || !Object.hasOwn(holder, key)) return at
+      at = valueAt(holder, key)
+      holder = (holder as Record<string | number, unknown>)[key]
+    }
+    return at
   }
 
   wrong(name: string, message: string, instead?: string, at?: Position): undefined {
@@ -136,10 +151,10 @@ export class Converter {
     return otherwise
   }
 
-  duration(name: string, value: unknown): bigint | undefined {
+  duration(name: string, value: unknown, at?: Position): bigint | undefined {
     if (isAbsent(value)) return undefined
     const ns = durationNs(value)
-    return ns ?? this.wrong(name, `${describe(value)} is no duration`, 'write a number with a unit, as 10s, 1m30s or 500ms')
+    return ns ?? this.wrong(name, `${describe(value)} is no duration`, 'write a number with a unit, as 10s, 1m30s or 500ms', at)
   }
 }
 

@@ -6,7 +6,7 @@ import type { Findings } from './problems.ts'
 import { type StageName, stageNames } from './site.ts'
 import { didYouMean } from './suggest.ts'
 import { readVolumes, type VolumeUse } from './volume-definition.ts'
-import { adoptPlace, joined, keyAt, startOf, valueAt } from './yaml-source.ts'
+import { adoptPlace, emptyAt, joined, keyAt, startOf, valueAt } from './yaml-source.ts'
 
 /** One service as its file says, structure checked, nothing rendered. */
 export interface ServiceDefinition {
@@ -101,7 +101,7 @@ export const readServices = (
 const readService = (name: string, file: string, body: unknown, parent: Mapping, fileStages: readonly StageName[], findings: Findings): ServiceDefinition => {
   const path = `services.${name}`
   checkServiceName(name, parent, path, findings)
-  const source: Mapping = isMapping(body) ? body : {}
+  const source: Mapping = isMapping(body) ? body : emptyAt(keyAt(parent, name))
   if (!isMapping(body) && body !== null) {
     findings.problem(valueAt(parent, name), path, `a service must be a mapping, but is ${describe(body)}`, 'write image:, environment: and so on below it')
   }
@@ -119,7 +119,7 @@ const readService = (name: string, file: string, body: unknown, parent: Mapping,
     source,
     stages,
     standalone,
-    isEmpty: body === null,
+    isEmpty: !isMapping(body),
     image: readImage(source, path, findings),
     ports: readPorts(source, path, findings),
     volumes: readVolumes(source, path, stages, findings),
@@ -127,7 +127,8 @@ const readService = (name: string, file: string, body: unknown, parent: Mapping,
 }
 
 const checkServiceName = (name: string, parent: Mapping, path: string, findings: Findings): void => {
-  if (!/^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/.test(name) || name.length > 63) {
+  // Docker allows underscores, and sites use them, although a host name with one is not resolved by every program.
+  if (!/^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?$/.test(name) || name.length > 63) {
     const proposal = name.replace(/[^A-Za-z0-9-]+/g, '-').replace(/^-+|-+$/g, '')
     findings.problem(
       keyAt(parent, name),
@@ -135,6 +136,8 @@ const checkServiceName = (name: string, parent: Mapping, path: string, findings:
       `'${name}' is no service name: it is a host name too`,
       `use at most 63 letters, digits and hyphens${proposal === '' ? '' : `, as ${proposal}`}`,
     )
+  } else if (name.includes('_')) {
+    findings.noticeAt(keyAt(parent, name), path, 'the name is a host name too, and some programs refuse those with an underscore')
   } else if (name.startsWith('hive-')) {
     findings.problem(keyAt(parent, name), path, "service names that start with 'hive-' are reserved", `rename it, as ${name.slice(5) || 'service'}`)
   }
@@ -156,7 +159,7 @@ const readNetworks = (file: string, source: Mapping, stages: readonly StageName[
     if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) {
       findings.problem(keyAt(bodies, name), path, `'${name}' is no network name`, 'use letters, digits, underscores, dots and hyphens')
     }
-    const content = body ?? {}
+    const content = body ?? emptyAt(keyAt(bodies, name))
     const allowed = ['driver', 'ipam', 'driver_opts']
     for (const key of Object.keys(content)) {
       if (!allowed.includes(key)) findings.problem(keyAt(content, key), joined(path, key), `unknown network attribute '${key}'`, didYouMean(key, allowed))

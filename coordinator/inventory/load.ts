@@ -3,11 +3,13 @@ import { join, resolve } from 'node:path'
 import { assemble } from './assemble.ts'
 import { isMapping } from './mapping.ts'
 import { passwordOf, writePasswords } from './passwords.ts'
-import { allocationsIn, readPersistents, updatePersistents, withAllocations } from './persistents.ts'
-import { Findings } from './problems.ts'
+import { allocationsIn, borrowedFrom, readPersistents, updatePersistents, withAllocations } from './persistents.ts'
+import { Findings, InventoryError } from './problems.ts'
+import type { AssembleInput } from './read-definitions.ts'
 import { loadSettings } from './settings.ts'
 import { type Site, type StageName, stageNames } from './site.ts'
 import { shownPath } from './sources.ts'
+import { VariableError } from './variables.ts'
 import { readYaml } from './yaml-source.ts'
 
 export interface LoadOptions {
@@ -24,6 +26,11 @@ export interface LoadOptions {
   readonly persist?: boolean | undefined
   /** Whether lookup('pipe') runs its command; as createPasswords unless set. */
   readonly runCommands?: boolean | undefined
+  /**
+   * Whether a secret file that a lookup names must exist; as createPasswords unless set. Sites keep such files out of
+   * their repositories: without them an inventory can be shown and planned, with those values left open and told.
+   */
+  readonly needSecrets?: boolean | undefined
 }
 
 // Another process may allocate or make a password between reading and storing; then everything is read once more.
@@ -61,9 +68,14 @@ const loadOnce = (options: LoadOptions): Loaded => {
   const settings = loadSettings(root, stage)
   const persistents = readPersistents(root)
   const remembered = allocationsIn(persistents, settings.stage)
+  const lender = borrowedFrom(persistents, settings.stage)
+  if (lender !== undefined)
+    findings.notice(
+      `.hive/persistents.yml: the stage ${settings.stage} goes by the device ids and ports stored under ${lender}, where hive-builder keeps them for all stages`,
+    )
   const contextDir = resolve(root, options.contextDir ?? String(settings.get('context_dir')))
   const newPasswords = new Set<string>()
-  const assembled = assemble({
+  const assembled = assembleOrTell({
     root,
     stage: settings.stage,
     inventoryPath: resolve(root, options.inventoryPath ?? String(settings.get('inventory_path'))),
@@ -79,10 +91,22 @@ const loadOnce = (options: LoadOptions): Loaded => {
       return found.password
     },
     runCommands: options.runCommands ?? options.createPasswords === true,
+    needSecrets: options.needSecrets ?? options.createPasswords === true,
     newPassword: (path) => newPasswords.add(path),
     findings,
   })
   return { site: assembled.site, allocations: assembled.allocations, before: JSON.stringify(remembered), newPasswords }
+}
+
+/** A value that can't be made where nobody reads it for itself is a mistake of the inventory like any other. */
+const assembleOrTell = (input: AssembleInput): ReturnType<typeof assemble> => {
+  try {
+    return assemble(input)
+  } catch (thrown) {
+    if (!(thrown instanceof VariableError)) throw thrown
+    input.findings.problem(thrown.at ?? { file: shownPath(input.root, input.inventoryPath), line: 1, column: 1 }, '', thrown.message, thrown.instead)
+    throw new InventoryError(input.findings.problems)
+  }
 }
 
 const store = async (loaded: Loaded, options: LoadOptions): Promise<boolean> => {

@@ -14,6 +14,8 @@ export interface LookupSettings {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether lookup('pipe') may run its command. */
   readonly runCommands: boolean
+  /** Whether a secret file that does not exist is a mistake; else what is made from it stays open. */
+  readonly needSecrets: boolean
   /** Receives the path of each password file that does not exist yet. */
   readonly newPassword: (path: string) => void
   readonly notice: (text: string) => void
@@ -44,6 +46,9 @@ export const makeLookup = (settings: LookupSettings): Lookup => {
   }
   const read = (name: string, folder: string, plugin: string): string => {
     const path = find(name, folder)
+    if (path === undefined && !settings.needSecrets && secretFile.test(basename(name))) {
+      throw new TemplateError('missing-secret', `there is no file ${name}`, 0, basename(name))
+    }
     if (path === undefined || statSync(path).isDirectory()) return refuse(`lookup('${plugin}'): there is no file ${name}`)
     return once(`file ${path}`, () => readFileSync(path, 'utf8'))
   }

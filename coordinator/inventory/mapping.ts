@@ -10,6 +10,7 @@ export const isTemplateText = (value: unknown): boolean => typeof value === 'str
 /** A value as it can be shown in a message. */
 export const describe = (value: unknown): string => {
   if (value === null || value === undefined) return 'empty'
+  if (value instanceof UnsafeText) return describe(value.text)
   if (Array.isArray(value)) return 'a list'
   if (isMapping(value)) return 'a mapping'
   return typeof value === 'string' ? `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'` : String(value)

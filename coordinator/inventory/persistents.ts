@@ -4,10 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { HiveError } from '../../proto/errors.ts'
 import type { Allocations, NumberMap } from './allocations.ts'
-import { isMapping } from './mapping.ts'
+import { describe, isMapping } from './mapping.ts'
 import { Findings, InventoryError } from './problems.ts'
-import type { StageName } from './site.ts'
-import { readYaml } from './yaml-source.ts'
+import { type StageName, stageNames } from './site.ts'
+import { readYaml, valueAt } from './yaml-source.ts'
 
 /** What outlives commands: variable → scope (`global` or a stage) → value. The file hive-builder keeps, in its format. */
 export type Persistents = Record<string, Record<string, unknown>>
@@ -24,33 +24,67 @@ export const readPersistents = (root: string): Persistents => {
   if (!isMapping(content) || Object.values(content).some((scopes) => !isMapping(scopes))) {
     if (findings.problems.length === 0)
       findings.problem({ file, line: 1, column: 1 }, '', 'must map variables to scopes', 'write it as {stage: {global: private}}')
-  }
+  } else for (const name of mapNames) checkMaps(content[name], name, findings)
   if (findings.problems.length > 0) throw new InventoryError(findings.problems)
   return structuredClone(content) as Persistents
 }
 
-const numberMap = (value: unknown, name: string): NumberMap => {
-  if (value === undefined || value === null) return {}
-  if (!isMapping(value)) throw new HiveError('invalid-input', `${name} in .hive/persistents.yml must be a mapping of names to numbers`)
-  return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => {
-      const number = Number(member)
-      if (!Number.isInteger(number)) throw new HiveError('invalid-input', `${name}.${key} in .hive/persistents.yml must be a whole number`)
-      return [key, number]
-    }),
-  )
+const mapNames = ['drbd_device_map', 'published_port_map'] as const
+/** Set to true, under `global`, once every stage's numbers stand under that stage. */
+const perStage = 'allocations_per_stage'
+
+const checkMaps = (scopes: unknown, name: string, findings: Findings): void => {
+  if (!isMapping(scopes)) return
+  for (const [scope, map] of Object.entries(scopes)) {
+    if (map === null) continue
+    if (!isMapping(map)) {
+      findings.problem(valueAt(scopes, scope), `${name}.${scope}`, `must be a mapping of names to numbers, but is ${describe(map)}`, 'write NAME: number')
+      continue
+    }
+    for (const [key, value] of Object.entries(map)) {
+      if (numberOf(value) === undefined)
+        findings.problem(valueAt(map, key), `${name}.${scope}.${key}`, `${describe(value)} is no number that was given`, 'write a whole number from 1')
+    }
+  }
 }
 
-export const allocationsIn = (persistents: Persistents, stage: StageName): Allocations => ({
-  devices: numberMap(persistents['drbd_device_map']?.[stage], 'drbd_device_map'),
-  ports: numberMap(persistents['published_port_map']?.[stage], 'published_port_map'),
-})
+const numberOf = (value: unknown): number | undefined => {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isInteger(number) && number > 0 ? number : undefined
+}
 
-export const withAllocations = (persistents: Persistents, stage: StageName, allocations: Allocations): Persistents => ({
-  ...persistents,
-  drbd_device_map: { ...persistents['drbd_device_map'], [stage]: { ...allocations.devices } },
-  published_port_map: { ...persistents['published_port_map'], [stage]: { ...allocations.ports } },
-})
+const numberMap = (value: unknown): NumberMap =>
+  Object.fromEntries(Object.entries(isMapping(value) ? value : {}).flatMap(([key, member]) => (numberOf(member) === undefined ? [] : [[key, Number(member)]])))
+
+/**
+ * Whose numbers a stage without its own goes by: hive-builder reads and writes them under the stage that is set
+ * persistently (private unless set), whatever stage its command line names.
+ */
+export const borrowedFrom = (persistents: Persistents, stage: StageName): StageName | undefined => {
+  if (persistents[perStage]?.['global'] === true || mapNames.some((name) => isMapping(persistents[name]?.[stage]))) return undefined
+  const written = persistents['stage']?.['global']
+  const set = stageNames.find((name) => name === written) ?? 'private'
+  return [set, 'private' as const].find((lender) => lender !== stage && mapNames.some((name) => isMapping(persistents[name]?.[lender])))
+}
+
+/** What a stage was given; its own numbers, else those that hive-builder kept under another stage. */
+export const allocationsIn = (persistents: Persistents, stage: StageName): Allocations => {
+  const from = borrowedFrom(persistents, stage) ?? stage
+  return { devices: numberMap(persistents['drbd_device_map']?.[from]), ports: numberMap(persistents['published_port_map']?.[from]) }
+}
+
+/** Stores a stage's numbers. Stages that still go by another's get them as their own, before these change. */
+export const withAllocations = (persistents: Persistents, stage: StageName, allocations: Allocations): Persistents => {
+  const borrowers = stageNames.filter((name) => name !== stage && borrowedFrom(persistents, name) !== undefined)
+  const maps = (key: 'devices' | 'ports'): Record<string, unknown> =>
+    Object.fromEntries([...borrowers.map((name) => [name, { ...allocationsIn(persistents, name)[key] }]), [stage, { ...allocations[key] }]])
+  return {
+    ...persistents,
+    drbd_device_map: { ...persistents['drbd_device_map'], ...maps('devices') },
+    published_port_map: { ...persistents['published_port_map'], ...maps('ports') },
+    [perStage]: { global: true },
+  }
+}
 
 const lockDeadlineMs = 10_000
 const lockRetryMs = 25

@@ -9,7 +9,7 @@ import { type StageName, stageNames } from './site.ts'
 import type { Sources } from './sources.ts'
 import { isStageName, readStage, type StageDefinition } from './stages.ts'
 import { didYouMean } from './suggest.ts'
-import { keyAt, startOf, valueAt } from './yaml-source.ts'
+import { emptyAt, keyAt, startOf, valueAt } from './yaml-source.ts'
 
 export interface AssembleInput {
   readonly root: string
@@ -22,6 +22,7 @@ export interface AssembleInput {
   readonly tagMapping: ReadonlyMap<string, string>
   readonly registryPassword: () => string
   readonly runCommands: boolean
+  readonly needSecrets: boolean
   readonly newPassword: (path: string) => void
   readonly findings: Findings
 }
@@ -50,7 +51,7 @@ export const readDefinitions = (input: AssembleInput, sources: Sources): Definit
       name: defaultNetworkName,
       file: sources.services[0]?.file ?? '',
       path: `networks.${defaultNetworkName}`,
-      source: {},
+      source: emptyAt({ file: sources.services[0]?.file ?? '', line: 1, column: 1 }),
       stages: stageNames,
     })
   }

@@ -14,7 +14,8 @@ export interface InventoryJson {
     readonly address: string
     readonly netmask: string
     readonly subnet: string
-    readonly zone: string | null
+    /** A number where the provider counts its zones (azure). */
+    readonly zone: string | number | null
     readonly groups: readonly string[]
   }[]
   readonly networks: readonly { readonly name: string; readonly subnet: string | null; readonly gateway: string | null }[]
@@ -67,7 +68,7 @@ export const inventoryJson = (site: Site, options: ShowOptions = {}): InventoryJ
       address,
       netmask,
       subnet,
-      zone: zone ?? null,
+      zone: zone !== undefined && /^\d+$/.test(zone) ? Number(zone) : (zone ?? null),
       groups,
     })),
     networks: site.networks.map(({ name, subnet, gateway }) => ({ name, subnet: subnet ?? null, gateway: gateway ?? null })),
@@ -114,7 +115,7 @@ export const inventoryText = (site: Site, options: ShowOptions = {}): string => 
     json.hosts.map((host) => [
       host.name,
       host.address,
-      host.zone ?? '',
+      String(host.zone ?? ''),
       site.hosts.find((one) => one.name === host.name)?.isHive === true ? 'hive' : '',
       host.groups.join(' '),
     ]),

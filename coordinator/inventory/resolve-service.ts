@@ -48,7 +48,8 @@ export const resolveService = (definition: ServiceDefinition, context: ServiceCo
     environment: environmentOf(read, 'hive_environment'),
     dns: read.texts('hive_dns') ?? [],
     hosts: textMap(read, 'hive_hosts'),
-    endpointMode: read.oneOf('hive_endpoint_mode', ['vip', 'dnsrr'], 'vip'),
+    // Manuals write it in upper case.
+    endpointMode: read.oneOf('hive_endpoint_mode', ['vip', 'dnsrr', 'VIP', 'DNSRR'], 'vip').toLowerCase() === 'dnsrr' ? 'dnsrr' : 'vip',
     mode,
     replicas,
     ...placement,
@@ -99,22 +100,24 @@ const placementOf = (read: Converter): { constraints: readonly string[]; prefere
   const placement = read.mapping('hive_placement') ?? {}
   for (const key of Object.keys(placement)) {
     if (!['constraints', 'preferences', 'replicas_max_per_node'].includes(key)) {
-      read.wrong('hive_placement', `unknown placement key '${key}'`, didYouMean(key, ['constraints', 'preferences']))
+      read.wrong('hive_placement', `unknown placement key '${key}'`, didYouMean(key, ['constraints', 'preferences']), read.within('hive_placement', key))
     }
   }
   const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : value === undefined || value === null ? [] : [value])
   const constraints = listOf(placement['constraints']).map(textOf)
-  for (const constraint of constraints) {
-    if (!/^\s*\S+\s*(?:==|!=)\s*\S.*$/.test(constraint))
-      read.wrong('hive_placement', `'${constraint}' is no constraint`, 'write it as node.labels.NAME == true')
-  }
+  constraints.forEach((constraint, index) => {
+    if (!/^\s*\S+\s*(?:==|!=)\s*\S.*$/.test(constraint)) {
+      const at = read.within('hive_placement', 'constraints', index)
+      read.wrong('hive_placement', `'${constraint}' is no constraint`, 'write it as node.labels.NAME == true', at)
+    }
+  })
   const preferences = listOf(placement['preferences']).map((preference) =>
     isMapping(preference) ? String(preference['spread'] ?? '') : textOf(preference).replace(/^spread=/, ''),
   )
   return { constraints, preferences }
 }
 
-/** `environment` and `env`: a mapping, or a list of mappings with one key each. */
+/** `environment` and `env`: a mapping, or a list of mappings with one key each, or of texts as NAME=value. */
 export const environmentOf = (read: Converter, variable: string): Readonly<Record<string, string>> => {
   const value = read.value(variable)
   if (value === undefined) return {}
@@ -122,8 +125,10 @@ export const environmentOf = (read: Converter, variable: string): Readonly<Recor
   const environment: Record<string, string> = {}
   for (const part of parts) {
     if (!isMapping(part)) {
-      const [key = '', ...rest] = textOf(part).split('=')
-      read.wrong(variable, `must be a mapping, but has the entry ${describe(part)}`, `write ${key}: "${rest.join('=')}"`)
+      const text = textOf(part)
+      const [key = '', ...rest] = text.split('=')
+      if (/^[A-Za-z_][\w.-]*=/.test(text)) environment[key] = rest.join('=')
+      else read.wrong(variable, `must be a mapping, but has the entry ${describe(part)}`, 'write NAME: value')
       continue
     }
     for (const [key, member] of Object.entries(part)) {
@@ -179,7 +184,9 @@ const networksOf = (read: Converter, known: readonly string[]): readonly string[
   const value = read.value('hive_networks')
   if (value === undefined) return known
   const names = read.list('hive_networks').map((network) => (isMapping(network) ? String(network['name'] ?? Object.keys(network)[0] ?? '') : textOf(network)))
-  for (const name of names) if (!known.includes(name)) read.wrong('hive_networks', `there is no network '${name}'`, didYouMean(name, known))
+  names.forEach((name, index) => {
+    if (!known.includes(name)) read.wrong('hive_networks', `there is no network '${name}'`, didYouMean(name, known), read.within('hive_networks', index))
+  })
   return names
 }
 
@@ -195,18 +202,27 @@ const loggingOf = (read: Converter): Service['logging'] => {
 
 const secondsNs = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n
 
+const wholeOf = (read: Converter, variable: string, key: string, value: unknown): number | undefined => {
+  if (value === undefined || value === null) return undefined
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 0) return number
+  return read.wrong(variable, `${key} must be a whole number, but is ${describe(value)}`, undefined, read.within(variable, key))
+}
+
 const healthcheckOf = (read: Converter): Service['healthcheck'] => {
   const check = read.mapping('hive_healthcheck')
   if (check === undefined) return undefined
   const allowed = ['test', 'interval', 'timeout', 'start_period', 'retries']
-  for (const key of Object.keys(check)) if (!allowed.includes(key)) read.wrong('hive_healthcheck', `unknown healthcheck key '${key}'`, didYouMean(key, allowed))
+  for (const key of Object.keys(check))
+    if (!allowed.includes(key))
+      read.wrong('hive_healthcheck', `unknown healthcheck key '${key}'`, didYouMean(key, allowed), read.within('hive_healthcheck', key))
   const test = check['test']
   return {
     test: typeof test === 'string' ? ['CMD-SHELL', test] : Array.isArray(test) ? test.map(textOf) : ['NONE'],
-    intervalNs: read.duration('hive_healthcheck', check['interval']) ?? secondsNs(30),
-    timeoutNs: read.duration('hive_healthcheck', check['timeout']) ?? secondsNs(30),
-    startPeriodNs: read.duration('hive_healthcheck', check['start_period']) ?? 0n,
-    retries: Number(check['retries'] ?? 3),
+    intervalNs: read.duration('hive_healthcheck', check['interval'], read.within('hive_healthcheck', 'interval')) ?? secondsNs(30),
+    timeoutNs: read.duration('hive_healthcheck', check['timeout'], read.within('hive_healthcheck', 'timeout')) ?? secondsNs(30),
+    startPeriodNs: read.duration('hive_healthcheck', check['start_period'], read.within('hive_healthcheck', 'start_period')) ?? 0n,
+    retries: wholeOf(read, 'hive_healthcheck', 'retries', check['retries']) ?? 3,
   }
 }
 
@@ -215,24 +231,30 @@ const restartOf = (read: Converter): Service['restart'] => {
   if (restart === undefined) return undefined
   const allowed = ['condition', 'delay', 'max_attempts', 'window']
   for (const key of Object.keys(restart))
-    if (!allowed.includes(key)) read.wrong('hive_restart_config', `unknown restart_config key '${key}'`, didYouMean(key, allowed))
+    if (!allowed.includes(key))
+      read.wrong('hive_restart_config', `unknown restart_config key '${key}'`, didYouMean(key, allowed), read.within('hive_restart_config', key))
   const condition = textOf(restart['condition'] ?? 'any')
   if (!['none', 'on-failure', 'any'].includes(condition))
-    read.wrong('hive_restart_config', `unknown condition '${condition}'`, didYouMean(condition, ['none', 'on-failure', 'any']))
-  const attempts = restart['max_attempts']
+    read.wrong(
+      'hive_restart_config',
+      `unknown condition '${condition}'`,
+      didYouMean(condition, ['none', 'on-failure', 'any']),
+      read.within('hive_restart_config', 'condition'),
+    )
   return {
     condition,
-    delayNs: read.duration('hive_restart_config', restart['delay']),
-    maxAttempts: attempts === undefined || attempts === null ? undefined : Number(attempts),
-    windowNs: read.duration('hive_restart_config', restart['window']),
+    delayNs: read.duration('hive_restart_config', restart['delay'], read.within('hive_restart_config', 'delay')),
+    maxAttempts: wholeOf(read, 'hive_restart_config', 'max_attempts', restart['max_attempts']),
+    windowNs: read.duration('hive_restart_config', restart['window'], read.within('hive_restart_config', 'window')),
   }
 }
 
 const patternsOf = (read: Converter, variable: string): readonly string[] => {
   const patterns = read.texts(variable) ?? []
-  for (const pattern of patterns) {
+  patterns.forEach((pattern, index) => {
     const mistake = patternMistake(pattern)
-    if (mistake !== undefined) read.wrong(variable, `'${pattern}' is no regular expression: ${mistake}`, 'escape the special characters with a backslash')
-  }
+    if (mistake !== undefined)
+      read.wrong(variable, `'${pattern}' is no regular expression: ${mistake}`, 'escape the special characters with a backslash', read.within(variable, index))
+  })
   return patterns
 }

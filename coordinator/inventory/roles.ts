@@ -27,13 +27,18 @@ export const roleCheck = (folders: readonly string[]): ((roles: readonly string[
     for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory() || entry.isSymbolicLink()) known.add(entry.name)
   }
   return (roles, read, variable) => {
-    for (const role of roles) {
-      if (known.has(role) || role.split('.').length >= 3 || folders.some((folder) => role.includes('/') && existsSync(join(folder, role)))) continue
+    roles.forEach((role, index) => {
+      if (known.has(role) || role.split('.').length >= 3 || folders.some((folder) => role.includes('/') && existsSync(join(folder, role)))) return
       if (!hasRoles) {
         read.notice(variable, `there is no role '${role}': the site has no roles folder`)
-        continue
+        return
       }
-      read.wrong(variable, `there is no role '${role}'`, `make the folder roles/${role}, or correct the name; ${didYouMean(role, known)}`)
-    }
+      read.wrong(
+        variable,
+        `there is no role '${role}'`,
+        `make the folder roles/${role}, or correct the name; ${didYouMean(role, known)}`,
+        read.within(variable, index),
+      )
+    })
   }
 }

@@ -79,8 +79,9 @@ export const makeVariables = (input: AssembleInput, definitions: Definitions, gr
     root: input.root,
     env: input.env,
     runCommands: input.runCommands,
+    needSecrets: input.needSecrets,
     newPassword: input.newPassword,
     notice: (text) => input.findings.notice(text),
   })
-  return new Variables(groups.get('all') ?? [], layers, lookup)
+  return new Variables(groups.get('all') ?? [], layers, lookup, (text) => input.findings.notice(text))
 }

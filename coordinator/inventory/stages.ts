@@ -62,6 +62,9 @@ const attributeKinds: Readonly<Record<string, Kind>> = {
 }
 export const stageAttributes: readonly string[] = Object.keys(attributeKinds)
 
+/** Far beyond what a swarm or a mirrored volume takes. */
+const mostHosts = 1000
+
 export interface SubnetDefinition {
   readonly network: Network4
   readonly name: string | undefined
@@ -111,7 +114,7 @@ export class StageReader {
 
   checkKinds(): void {
     for (const [key, value] of Object.entries(this.#source)) {
-      const kind = attributeKinds[key]
+      const kind = Object.hasOwn(attributeKinds, key) ? attributeKinds[key] : undefined
       if (kind === undefined) {
         this.keyWrong(key, `unknown stage attribute '${key}'`, didYouMean(key, stageAttributes))
         continue
@@ -215,6 +218,10 @@ export const readStage = (stage: StageName, source: Mapping, siteName: string, f
       `${numberOfHosts} hosts are too few`,
       separateRepository ? 'write at least 2 (the last is the repository server), or separate_repository: False' : 'write at least 1',
     )
+    return undefined
+  }
+  if (numberOfHosts > mostHosts) {
+    reader.wrong(addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts', `${numberOfHosts} hosts are too many`, `write at most ${mostHosts}`)
     return undefined
   }
   if (network === undefined || provider === undefined) return undefined

@@ -17,11 +17,14 @@ export class Computed {
 export class VariableError extends Error {
   readonly at: Position | undefined
   readonly instead: string | undefined
-  constructor(message: string, at: Position | undefined, instead: string | undefined) {
+  /** The name of the secret file that is not here. */
+  readonly missingSecret: string | undefined
+  constructor(message: string, at: Position | undefined, instead: string | undefined, missingSecret?: string) {
     super(message)
     this.name = 'VariableError'
     this.at = at
     this.instead = instead
+    this.missingSecret = missingSecret
   }
 }
 
@@ -53,10 +56,17 @@ export class Variables {
   readonly #lookup: Lookup
   readonly #scopes = new Map<string, HostScope>()
   readonly hostvars: Mapping
+  readonly #notice: (text: string) => void
   #sawSecret = false
+  /** How many templates are being rendered, one for another. */
+  #depth = 0
+  /** How many values were left open so far. */
+  #leftOpen = 0
+  #strict = false
 
   /** `layers` answers a host's variables from the weakest to the strongest. */
-  constructor(names: readonly string[], layers: (inventoryName: string) => readonly Mapping[], lookup: Lookup) {
+  constructor(names: readonly string[], layers: (inventoryName: string) => readonly Mapping[], lookup: Lookup, notice: (text: string) => void) {
+    this.#notice = notice
     this.#names = names
     this.#layers = layers
     this.#lookup = lookup
@@ -92,13 +102,25 @@ export class Variables {
     this.#asked.push(asked)
     const before = this.#sawSecret
     this.#sawSecret = false
+    const leftOpen = this.#leftOpen
     try {
       const value = this.resolve(inventoryName, raw[name], placeIn(this.#layers(inventoryName), name))
-      ofHost.set(name, { value, secret: this.#sawSecret })
+      if (this.#leftOpen === leftOpen) ofHost.set(name, { value, secret: this.#sawSecret })
       return value
     } finally {
       this.#sawSecret = before || this.#sawSecret
       this.#asked.pop()
+    }
+  }
+
+  /** As `get`, but throws for a value that would be left open for want of a secret file. */
+  getWhole(inventoryName: string, name: string): unknown {
+    const before = this.#strict
+    this.#strict = true
+    try {
+      return this.get(inventoryName, name)
+    } finally {
+      this.#strict = before
     }
   }
 
@@ -131,18 +153,31 @@ export class Variables {
   #text(inventoryName: string, text: string, at: Position | undefined): unknown {
     const before = this.#sawSecret
     this.#sawSecret = false
+    this.#depth++
     try {
       const value = render(text, this.scope(inventoryName))
       if (this.#sawSecret) this.#remember(value)
       // What a template yields may hold templates itself only where it came from a variable, which is rendered already.
       return value
     } catch (thrown) {
-      if (thrown instanceof VariableError) throw thrown
-      if (thrown instanceof TemplateError) throw templateMistake(thrown, text, at, Object.keys(this.raw(inventoryName)))
-      throw thrown
+      const mistake = thrown instanceof TemplateError ? templateMistake(thrown, text, at, Object.keys(this.raw(inventoryName))) : thrown
+      if (mistake instanceof VariableError && mistake.missingSecret !== undefined && this.#depth === 1 && !this.#strict)
+        return this.#leaveOpen(mistake, mistake.missingSecret)
+      throw mistake
     } finally {
+      this.#depth--
       this.#sawSecret = before || this.#sawSecret
     }
+  }
+
+  /** Stands for a value that can't be made without a secret file; masked like what would come out of it. */
+  #leaveOpen(mistake: VariableError, file: string): string {
+    const where = mistake.at === undefined ? '' : `${mistake.at.file}:${mistake.at.line}:${mistake.at.column}: `
+    this.#notice(`${where}${mistake.message}: what is made from it is left open; it is needed to deploy`)
+    const open = `<${file} is missing>`
+    this.#remember(open)
+    this.#leftOpen++
+    return open
   }
 
   #remember(value: unknown): void {
@@ -219,6 +254,7 @@ const placeIn = (layers: readonly Mapping[], name: string): Position | undefined
 }
 
 const templateMistake = (error: TemplateError, text: string, at: Position | undefined, names: readonly string[]): VariableError => {
+  if (error.problem === 'missing-secret') return new VariableError(error.message, at, undefined, error.variable)
   const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text
   if (error.problem === 'undefined' && error.variable !== undefined) {
     const near = nearest(error.variable, names)

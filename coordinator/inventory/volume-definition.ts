@@ -53,7 +53,8 @@ const longSyntax = (item: unknown): string => {
 
 const readVolume = (item: Mapping, path: string, stages: readonly StageName[], findings: Findings): readonly VolumeUse[] => {
   for (const key of Object.keys(item)) {
-    if (!volumeKeys.includes(key)) findings.problem(keyAt(item, key), joined(path, key), `unknown volume key '${key}'`, didYouMean(key, volumeKeys))
+    if (key === 'driver_options') findings.problem(keyAt(item, key), joined(path, key), `unknown volume key '${key}'`, 'write driver_opts:')
+    else if (!volumeKeys.includes(key)) findings.problem(keyAt(item, key), joined(path, key), `unknown volume key '${key}'`, didYouMean(key, volumeKeys))
   }
   const tmpfs = item['type'] === 'tmpfs'
   for (const key of ['source', 'target']) {

@@ -27,6 +27,12 @@ export const keyAt = (container: object, key: string | number): Position => plac
 /** The text of a plain scalar as written (`53:53`), where YAML reads something other than text. */
 export const writtenAt = (container: object, key: string | number): string | undefined => places.get(container)?.get(key)?.written
 export const startOf = (container: object): Position => starts.get(container) ?? { file: '', line: 1, column: 1 }
+/** An empty mapping that stands for one that is not written, at the place where it would be. */
+export const emptyAt = (at: Position): Record<string, unknown> => {
+  const mapping = {}
+  starts.set(mapping, at)
+  return mapping
+}
 export const isFromFile = (container: object): boolean => starts.has(container)
 
 // PyYAML's implicit types: YAML 1.1 without y/n, and exponents only with a point and a sign.
@@ -70,11 +76,20 @@ export const plainScalar = (text: string): string | number | boolean | null => {
   return text
 }
 
+// A few aliases of aliases make a file of more values than a machine can hold.
+const mostValues = 1_000_000
+
 class Reader {
   readonly #file: string
   readonly #lines: LineCounter
   readonly #findings: Findings
   readonly #done = new Map<Node, unknown>()
+  /** How many values each mapping and list holds, those of its aliases included. */
+  readonly #sizes = new Map<unknown, number>()
+  #size = 0
+  #isTooLarge = false
+  /** The mappings and lists that are being read, outermost first. */
+  readonly #within = new Set<unknown>()
   readonly #document: ReturnType<typeof parseDocument>
 
   constructor(file: string, lines: LineCounter, document: ReturnType<typeof parseDocument>, findings: Findings) {
@@ -102,14 +117,35 @@ class Reader {
         this.#findings.problem(this.at(node), path, `the anchor *${node.source} is not defined`)
         return null
       }
+      if (this.#within.has(target)) {
+        this.#findings.problem(this.at(node), path, `the anchor *${node.source} is used within itself`, 'write the value out')
+        return null
+      }
+      this.#size += this.#sizes.get(target) ?? 0
+      if (this.#size > mostValues) {
+        if (!this.#isTooLarge)
+          this.#findings.problem(
+            this.at(node),
+            path,
+            `with its aliases written out, the file has more than ${mostValues} values`,
+            'use fewer aliases of aliases',
+          )
+        this.#isTooLarge = true
+        return null
+      }
       return this.value(target, path)
     }
+    this.#size++
     const known = this.#done.get(node as Node)
     if (known !== undefined) return known
     if (isScalar(node)) return this.#scalar(node, path)
-    if (isSeq(node)) return this.#list(node, path)
-    if (isMap(node)) return this.#mapping(node, path)
-    return null
+    if (!isSeq(node) && !isMap(node)) return null
+    this.#within.add(node)
+    const before = this.#size
+    const made = isSeq(node) ? this.#list(node, path) : this.#mapping(node, path)
+    this.#within.delete(node)
+    this.#sizes.set(node, this.#size - before)
+    return made
   }
 
   #scalar(node: Scalar, path: string): unknown {
@@ -174,7 +210,7 @@ class Reader {
     }
     for (const merged of merges) {
       for (const [name, value] of Object.entries(merged)) {
-        if (name in mapping) continue
+        if (Object.hasOwn(mapping, name)) continue
         mapping[name] = value
         members.set(name, { key: keyAt(merged, name), value: valueAt(merged, name), written: writtenAt(merged, name) })
       }
@@ -198,10 +234,14 @@ export const joined = (path: string, key: string | number): string => (typeof ke
  */
 export const readYaml = (text: string, file: string, findings: Findings): unknown => {
   const lines = new LineCounter()
-  const document = parseDocument(text, { schema: 'failsafe', version: '1.1', lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' })
+  const document = parseDocument(text, { schema: 'failsafe', version: '1.1', lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'error' })
   const reader = new Reader(file, lines, document, findings)
   for (const error of document.errors) {
-    findings.problem(reader.position(error.pos[0]), '', `not valid YAML: ${error.message.split('\n')[0]}`)
+    const at = reader.position(error.pos[0])
+    if (error.code === 'MULTIPLE_DOCS')
+      findings.problem(at, '', 'a second document begins here, and only one is read', 'put it into a file of its own, or remove the --- before it')
+    else if (error.message.startsWith('Maximum call stack')) findings.problem(at, '', 'not valid YAML: nested too deep')
+    else findings.problem(at, '', `not valid YAML: ${error.message.split('\n')[0]}`)
   }
   return document.errors.length > 0 ? undefined : reader.value(document.contents, '')
 }

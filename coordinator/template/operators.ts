@@ -18,6 +18,9 @@ import {
   typeName,
 } from './values.ts'
 
+/** Most characters or items that * may make. */
+const repeatLimit = 10_000_000
+
 export function binary(operator: string, leftValue: unknown, rightValue: unknown): unknown {
   const left = defined(leftValue)
   const right = defined(rightValue)
@@ -41,6 +44,8 @@ export function binary(operator: string, leftValue: unknown, rightValue: unknown
 function repeat(value: unknown, times: unknown): unknown {
   if (typeof times !== 'number' || !Number.isInteger(times)) return undefined
   const count = Math.max(0, times)
+  if ((typeof value === 'string' || Array.isArray(value)) && value.length * count > repeatLimit)
+    throw new Fault('type', `a ${typeName(value)} of ${value.length * count} is more than ${repeatLimit}`)
   if (typeof value === 'string') return value.repeat(count)
   return Array.isArray(value) ? Array.from({ length: count }, () => value as unknown[]).flat() : undefined
 }

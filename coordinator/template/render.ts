@@ -77,6 +77,8 @@ function place<T>(run: Run, work: () => T): T {
     return work()
   } catch (error) {
     if (error instanceof Fault) throw new TemplateError(error.problem, error.message, run.at, error.variable)
+    // A text, a list or a recursion beyond what the engine holds.
+    if (error instanceof RangeError) throw new TemplateError('type', 'it makes a value that is too large or too deep', run.at)
     throw error
   }
 }

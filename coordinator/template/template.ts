@@ -13,7 +13,7 @@ export interface TemplateScope {
   lookup(plugin: string, args: readonly unknown[], options: ReadonlyMap<string, unknown>): unknown
 }
 
-export type TemplateProblem = 'syntax' | 'undefined' | 'type' | 'unsupported' | 'lookup'
+export type TemplateProblem = 'syntax' | 'undefined' | 'type' | 'unsupported' | 'lookup' | 'missing-secret'
 
 export class TemplateError extends Error {
   readonly problem: TemplateProblem

@@ -13,7 +13,7 @@ import { readPersistents, updatePersistents } from '../../../coordinator/invento
 import { Findings } from '../../../coordinator/inventory/problems.ts'
 import { readStage } from '../../../coordinator/inventory/stages.ts'
 import { readYaml } from '../../../coordinator/inventory/yaml-source.ts'
-import { services, siteFolder } from './site-folder.ts'
+import { hive, problemsOf, services, siteFolder } from './site-folder.ts'
 
 const definitionsOf = (names: readonly string[]): readonly ServiceDefinition[] => {
   const findings = new Findings()
@@ -74,9 +74,38 @@ describe('allocation', () => {
     assert.equal(site.services[0]?.ports[0]?.published, 61007)
     assert.deepEqual(readPersistents(root), {
       stage: { global: 'private' },
-      drbd_device_map: { private: { old: 1, gone: 2, new: 3 }, staging: { new: 9 } },
-      published_port_map: { private: { a80: 61007 } },
+      drbd_device_map: { private: { old: 1, gone: 2, new: 3 }, staging: { new: 9 }, production: { old: 1, gone: 2 } },
+      published_port_map: { private: { a80: 61007 }, production: { a80: 61007 } },
+      allocations_per_stage: { global: true },
     })
+  })
+
+  test("a stage without numbers goes by those hive-builder kept under another, and keeps them when that one's change", async (context) => {
+    const volume = (name: string): string => `  - {source: ${name}, target: /${name}, type: volume, drbd: {size: 1G, fstype: xfs}}\n`
+    const root = siteFolder(context, {
+      'inventory/hive.yml': `${hive}${hive.slice(hive.indexOf('  private:')).replace('private', 'production')}`,
+      'inventory/s.yml': services(`a:\n  image: a\n  volumes:\n${volume('first')}${volume('second')}`),
+      '.hive/persistents.yml': 'drbd_device_map:\n  private: {second: 1}\n',
+    })
+    const devices = async (stage: string, persist: boolean): Promise<readonly unknown[]> =>
+      (await loadSite({ root, stage, env: {}, persist })).volumes.map((one) => [one.name, one.deviceId])
+    const given = [
+      ['first', 2],
+      ['second', 1],
+    ]
+    assert.deepEqual(await devices('production', false), given)
+    assert.match((await loadSite({ root, stage: 'production', env: {} })).notices.join(), /stored under private/)
+    assert.deepEqual(await devices('private', true), given)
+    assert.deepEqual(await devices('production', false), given)
+    assert.doesNotMatch((await loadSite({ root, stage: 'production', env: {} })).notices.join(), /stored under/)
+  })
+
+  test('a stored number that is none is told with its place', async (context) => {
+    const root = siteFolder(context, { '.hive/persistents.yml': 'drbd_device_map:\n  private:\n    a: x\n    b: 0\n' })
+    assert.deepEqual(
+      (await problemsOf(loadSite({ root, env: {} }))).map((problem) => `${problem.file}:${problem.line}:${problem.column}`),
+      ['.hive/persistents.yml:3:8', '.hive/persistents.yml:4:8'],
+    )
   })
 
   test('is the same whether it is stored or only shown', async (context) => {
