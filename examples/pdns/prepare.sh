@@ -10,7 +10,7 @@ shopt -s inherit_errexit
 
 suite=bookworm
 included=python3,python3-apt,curl,ca-certificates
-offered=(pdns-server pdns-backend-mysql mariadb-server mariadb-client nginx-light)
+offered=(pdns-server pdns-backend-mysql mariadb-server mariadb-client nginx-light systemd-sysv dbus)
 
 images="${HIVE_CACHE:-/var/cache/hive}/images"
 result="$images/debian_12.rootfs.tar"

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../command.ts'
+import { runcPath, runcScript } from './runc-capabilities.ts'
 import type { HostFolder } from './stage-folder.ts'
 
 /** Mount points at or below a folder, deepest first. */
@@ -46,7 +47,10 @@ export async function personalize(root: string, identity: Identity): Promise<voi
   const write = (path: string, content: string, mode = 0o644): void => writeFileSync(join(root, path), content, { mode })
   if (readFileSync(join(root, 'etc/machine-id'), 'utf8').trim() === '') write('etc/machine-id', `${randomBytes(16).toString('hex')}\n`, 0o444)
   write('etc/hostname', `${identity.shortName}\n`)
-  write('etc/hosts', `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n${identity.address} ${identity.name} ${identity.shortName}\n`)
+  const own = `${identity.address} ${identity.name} ${identity.shortName}\n`
+  // Once: later the file has lines of others too.
+  if (!readFileSync(join(root, 'etc/hosts'), 'utf8').includes(own)) write('etc/hosts', `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n${own}`)
+  write(runcPath, runcScript, 0o755)
   write('etc/resolv.conf', `nameserver ${identity.nameServer}\noptions timeout:1 attempts:1\n`)
   mkdirSync(join(root, 'root/.ssh'), { recursive: true, mode: 0o700 })
   write('root/.ssh/authorized_keys', identity.authorizedKeys, 0o600)
