@@ -21,8 +21,9 @@ export interface App {
   /**
    * Loads the inventory and what belongs to the stage. `writes`: allocations and generated passwords are kept. `makesHosts`:
    * what hosts need before they are made is there, and this process is in their network.
+   * `plans`: what each phase plans is in the command's own result, and not told to people on the way.
    */
-  open(options?: { readonly writes?: boolean; readonly makesHosts?: boolean }): Promise<Stage>
+  open(options?: { readonly writes?: boolean; readonly makesHosts?: boolean; readonly plans?: boolean }): Promise<Stage>
 }
 
 interface GivenOptions {
@@ -54,14 +55,17 @@ export function makeApp(options: GlobalOptions, signal: AbortSignal): App & { cl
     options,
     renderer,
     signal,
-    open: ({ writes = false, makesHosts = false } = {}) => {
+    open: ({ writes = false, makesHosts = false, plans = false } = {}) => {
       opened ??= openStage({
         root: options.root,
         stage: options.stage,
         inventoryPath: options.inventory,
         contextDir: options.contextDir,
         writes,
-        emit: (event) => renderer.event(event),
+        emit: (event) => {
+          if (plans && event.code === 'phase.planned' && options.output === 'text') return
+          renderer.event(event)
+        },
         signal,
       }).then(async (stage) => {
         if (makesHosts) await stage.prepare()

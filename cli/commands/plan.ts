@@ -15,7 +15,7 @@ export function registerPlan(program: Command, app: () => App): void {
   const command = withLimit(withPhaseChoice(program.command('plan').description('show what a deploy would change; changes nothing')))
   command.option('--exit-code', `exit with ${changesExitCode} where something would change`).action(async (options: PhaseOptions & { exitCode?: boolean }) => {
     const { open, renderer } = app()
-    const stage = await open()
+    const stage = await open({ plans: true })
     const reports = await stage.plan({
       phases: chosenPhases(options),
       limit: parseLimit(stage.site, options.limit),

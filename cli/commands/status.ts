@@ -19,8 +19,8 @@ export function registerStatus(program: Command, app: () => App): void {
         name,
         address,
         power,
-        agent === undefined ? `agent: ${error?.message ?? 'no answer'}` : `agent ${agent.version}`,
         node === undefined ? '' : `${node.role}${node.leader ? ' (leader)' : ''} ${node.state} ${node.availability}`,
+        agent === undefined ? pc.red(`agent: ${error?.message ?? 'no answer'}`) : `agent ${agent.version}`,
       ])
       const known = new Map(status.services?.map((service) => [service.name, service]))
       const services = site.services.map(({ name }) => {
