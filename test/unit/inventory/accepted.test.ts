@@ -3,8 +3,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { loadSite } from '../../../coordinator/inventory/load.ts'
-import { inventoryJson } from '../../../coordinator/inventory/render-inventory.ts'
-import { services, siteFolder } from './site-folder.ts'
+import { inventoryJson, mask } from '../../../coordinator/inventory/render-inventory.ts'
+import { hive, services, siteFolder } from './site-folder.ts'
 
 describe('what sites for hive-builder write', () => {
   test('labels: null is left out, other values become JSON, HIVE_STANDALONE is added', async (context) => {
@@ -260,5 +260,74 @@ stages:
       [false, false, true, false],
     )
     assert.deepEqual(site.groups.get('first_hive'), ['p-hive2.test.example.com'])
+  })
+
+  test('environment as a list of texts, service names with underscores, endpoint modes in upper case', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/s.yml': services(`web_db:
+  image: nginx
+  endpoint_mode: DNSRR
+  environment:
+  - OPTIONS=a=b
+  - EMPTY=
+`),
+    })
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(site.services[0]?.environment, { OPTIONS: 'a=b', EMPTY: '' })
+    assert.equal(site.services[0]?.endpointMode, 'dnsrr')
+    assert.match(site.notices.join(), /services\.web_db: the name is a host name too/)
+  })
+
+  test('a diskless list names hosts of every stage', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/hive.yml': `${hive}${hive.slice(hive.indexOf('  private:')).replace('private', 'staging')}`,
+      'inventory/s.yml': services(
+        'a:\n  image: a\n  volumes:\n  - {source: v, target: /v, type: volume, drbd: {size: 1G, fstype: xfs, diskless: [s-hive0.test.example.com]}}\n',
+      ),
+    })
+    assert.deepEqual((await loadSite({ root, env: {} })).volumes[0]?.diskless, ['s-hive0.test.example.com'])
+  })
+
+  test('zones that a provider counts are numbers', async (context) => {
+    const root = siteFolder(context, {
+      'inventory/hive.yml': 'plugin: hive_inventory\nname: test\nstages:\n  production:\n    provider: azure\n    cidr: 10.0.0.0/24\n    region: japaneast\n',
+    })
+    const site = await loadSite({ root, stage: 'production', env: {} })
+    assert.deepEqual(
+      inventoryJson(site).hosts.map((host) => host.zone),
+      [1, 2, 3, 1],
+    )
+  })
+})
+
+describe('a secret file that is not in the repository', () => {
+  const files = {
+    'inventory/group_vars/all.yml': `credentials: "{{ lookup('file', inventory_dir | dirname + '/secrets.yml') | from_yaml | default({}) }}"\n`,
+    'inventory/s.yml': services(`web:
+  image: nginx
+  environment:
+    LOGIN: "{{ credentials.login }}"
+    OTHER: plain
+`),
+  }
+
+  test('leaves what is made from it open, masked and told, where a site is only looked at', async (context) => {
+    const root = siteFolder(context, files)
+    const site = await loadSite({ root, env: {} })
+    assert.deepEqual(site.services[0]?.environment, { LOGIN: '<secrets.yml is missing>', OTHER: 'plain' })
+    assert.equal(inventoryJson(site).services[0]?.environment['LOGIN'], mask)
+    assert.match(site.notices.join(), /inventory\/group_vars\/all\.yml:1:14: there is no file .*secrets\.yml: what is made from it is left open/)
+    assert.match(String(site.ansibleInventory().hostVariables['web']?.['credentials']), /lookup\('file'/)
+  })
+
+  test('is a mistake where the site is to be deployed', async (context) => {
+    const root = siteFolder(context, files)
+    await assert.rejects(loadSite({ root, env: {}, createPasswords: true }), /all\.yml:1:14: .*there is no file .*secrets\.yml/)
+    assert.equal(existsSync(join(root, '.hive')), false)
+  })
+
+  test('counts once it is there', async (context) => {
+    const root = siteFolder(context, { ...files, 'secrets.yml': 'login: open sesame\n' })
+    assert.deepEqual((await loadSite({ root, env: {} })).services[0]?.environment, { LOGIN: 'open sesame', OTHER: 'plain' })
   })
 })

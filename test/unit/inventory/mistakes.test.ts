@@ -196,6 +196,41 @@ const mistakes: readonly Mistake[] = [
     message: /unknown service attribute 'enviroment'/,
     instead: /did you mean environment/,
   },
+  {
+    name: 'an anchor within itself',
+    files: service(`${image}labels: &a {x: *a}\n`),
+    at: ['inventory/s.yml:5:20'],
+    message: /used within itself/,
+  },
+  {
+    name: 'a second document',
+    files: { 'inventory/s.yml': `${services('a:\n  image: a\n')}---\na: 1\n` },
+    at: ['inventory/s.yml:5:1'],
+    message: /second document/,
+  },
+  {
+    name: 'aliases that make too much',
+    files: {
+      'inventory/group_vars/all.yml': Array.from(
+        { length: 9 },
+        (_, index) => `a${index}: &a${index} [${Array(9).fill(index === 0 ? 'x' : `*a${index - 1}`)}]\n`,
+      ).join(''),
+    },
+    at: ['inventory/group_vars/all.yml:7:10'],
+    message: /more than 1000000 values/,
+  },
+  {
+    name: 'far too many hosts',
+    files: stage('provider: nspawn\ncidr: 10.0.0.0/8\nnumber_of_hosts: 100000\n'),
+    at: ['inventory/hive.yml:7:22'],
+    message: /too many/,
+  },
+  {
+    name: 'members of mappings, at their own places',
+    files: service(`${image}placement:\n  constraints:\n  - a b\nhealthcheck:\n  test: x\n  interval: ten\nrestart_config:\n  max_attempts: many\n`),
+    at: ['inventory/s.yml:7:9', 'inventory/s.yml:10:17', 'inventory/s.yml:12:21'],
+    message: /no constraint/,
+  },
   { name: 'a service without an image', files: service('mode: global\n'), at: ['inventory/s.yml:4:5'], message: /'image' is missing/ },
   {
     name: 'a bad service name',
