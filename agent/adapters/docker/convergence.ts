@@ -112,7 +112,8 @@ export function explain(task: Task, times: number): { what: string; hint: string
     }
   if (task.Status.State === 'rejected')
     return { what: `docker rejected it${often}: ${error}`, hint: 'volumes, mounts, networks or ports of the service do not fit the host' }
-  if (/unhealthy/i.test(error)) return { what: `its health check fails${often}: ${error}`, hint: '' }
+  if (/unhealthy/i.test(error))
+    return { what: `its health check fails${often}: ${error}`, hint: 'its last log lines follow; what is asked is healthcheck.test in the inventory' }
   const exit = task.Status.ContainerStatus?.ExitCode
   if (task.Status.State === 'failed' && exit !== undefined && exit !== 0) return { what: `its container ended with exit code ${exit}${often}`, hint: '' }
   return { what: `${task.Status.State}${often}${error === '' ? '' : `: ${error}`}`, hint: '' }

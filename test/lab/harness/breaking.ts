@@ -1,0 +1,58 @@
+/** Ways to break hosts of a stage, and to mend them. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { eventually } from './eventually.ts'
+import type { LabSite } from './lab-site.ts'
+
+/**
+ * Pids, as this machine counts them, of a host's processes by their kernel name: signals sent to them need no log-in and arrive at once.
+ * `host`: its short name.
+ */
+export function processesOf(site: LabSite, host: string, name: string): readonly number[] {
+  const stage = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
+  const network = statSync(`/run/netns/${stage}-${host}`).ino
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && commOf(pid) === name.slice(0, 15) && networkOf(pid) === network)
+    .map(Number)
+}
+
+const commOf = (pid: string): string | undefined => {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+const networkOf = (pid: string): number | undefined => {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends a signal to a host's only process of this name. Throws where there is none. */
+export function signalProcess(site: LabSite, host: string, name: string, signal: NodeJS.Signals): void {
+  const [pid] = processesOf(site, host, name)
+  if (pid === undefined) throw new Error(`${host} has no process ${name}`)
+  process.kill(pid, signal)
+}
+
+export const cable = async (site: LabSite, action: 'plug' | 'unplug', host: string): Promise<void> => void (await site.succeed(['lab', 'cable', action, host]))
+
+export const power = async (site: LabSite, action: 'on' | 'off', host: string): Promise<void> => void (await site.succeed(['lab', 'power', action, host]))
+
+/** Waits until `manager` sees this many nodes of the swarm as ready, and itself has a leader. */
+export const nodesReady = (site: LabSite, manager: string, count: number): Promise<true> =>
+  eventually(`${count} nodes are ready`, 90_000, async () => {
+    const states = await site.onHost(manager, 'docker node ls --format "{{.Status}}"', 15_000)
+    return states.split('\n').filter((state) => state === 'Ready').length === count || undefined
+  })
+
+/** Puts a small file system over a folder of a host. `filled`: without a byte left. The answer takes it away again. */
+export async function smallDisk(site: LabSite, host: string, folder: string, size: string, filled = false): Promise<() => Promise<void>> {
+  const fill = filled ? `; head -c ${size} /dev/zero > ${folder}/ballast 2>/dev/null; true` : ''
+  await site.onHost(host, `mkdir -p ${folder} && mount -t tmpfs -o size=${size},mode=711 tmpfs ${folder}${fill}`)
+  return async () => void (await site.onHost(host, `umount ${folder}`))
+}
