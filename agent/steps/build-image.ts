@@ -54,7 +54,7 @@ async function build(spec: BuildImage, context: StepContext): Promise<void> {
   }
   if (base === undefined) throw new HiveError('not-found', `${spec.from} is not there after its pull`)
   await removeBuildContainer(spec, signal)
-  const id = await startBuildContainer(spec, await proxies(), signal)
+  const id = await startBuildContainer(spec, base.Config ?? {}, await proxies(), signal)
   try {
     await applyRoles({
       target: { kind: 'container', name: spec.name, containerId: id },

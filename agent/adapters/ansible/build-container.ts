@@ -29,14 +29,14 @@ export async function removeBuildContainer(spec: BuildImage, signal: AbortSignal
 }
 
 /** The body of docker's create request. `proxies` are the host's proxy variables; the image's own win. */
-export function createBody(spec: BuildImage, proxies: Readonly<Record<string, string>>): Record<string, unknown> {
+export function createBody(spec: BuildImage, base: ImageConfig, proxies: Readonly<Record<string, string>>): Record<string, unknown> {
   const environment = { ...proxies, ...spec.environment }
   return {
     Image: spec.from,
     Hostname: spec.service,
     Env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
     Labels: { [label]: spec.contentTag },
-    ...(spec.standalone ? {} : { Entrypoint: [], Cmd: ['/bin/sh', '-c', sleeper] }),
+    ...startOf(spec, base),
     ...(spec.user === '' ? {} : { User: spec.user }),
     ...(spec.workingDir === '' ? {} : { WorkingDir: spec.workingDir }),
     ...(spec.stopSignal === '' ? {} : { StopSignal: spec.stopSignal }),
@@ -49,11 +49,18 @@ export function createBody(spec: BuildImage, proxies: Readonly<Record<string, st
   }
 }
 
+/** A standalone image boots by itself; one made from a bare root file system, which names no start, by its init. */
+function startOf(spec: BuildImage, base: ImageConfig): Record<string, unknown> {
+  if (!spec.standalone) return { Entrypoint: [], Cmd: ['/bin/sh', '-c', sleeper] }
+  const startsItself = (base.Entrypoint?.length ?? 0) > 0 || (base.Cmd?.length ?? 0) > 0
+  return startsItself ? {} : { Cmd: ['/sbin/init'] }
+}
+
 /** Makes and starts it; answers its id. */
-export async function startBuildContainer(spec: BuildImage, proxies: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string> {
+export async function startBuildContainer(spec: BuildImage, base: ImageConfig, proxies: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string> {
   const created = await dockerPost<{ readonly Id: string }>('/containers/create', {
     query: { name: buildContainerName(spec) },
-    body: createBody(spec, proxies),
+    body: createBody(spec, base, proxies),
     signal,
   })
   try {

@@ -33,13 +33,15 @@ test('entrypoint, command, folder and ports of the definition win', () => {
 test('a standalone image keeps its init and is built privileged', () => {
   const standalone = spec({ standalone: true })
   assert.deepEqual(commitChanges(standalone, { Cmd: ['/sbin/init'] }), [])
-  const body = createBody(standalone, {})
+  const body = createBody(standalone, { Cmd: ['/lib/systemd/systemd'] }, {})
   assert.equal((body['HostConfig'] as Record<string, unknown>)['Privileged'], true)
   assert.equal('Entrypoint' in body, false)
+  assert.equal('Cmd' in body, false)
+  assert.deepEqual(createBody(standalone, {}, {})['Cmd'], ['/sbin/init'], 'a bare root file system names no start')
 })
 
 test("the build container sleeps, and the image's own variables win over proxies", () => {
-  const body = createBody(spec({ environment: { http_proxy: 'own' } }), { http_proxy: 'host', no_proxy: 'x' })
+  const body = createBody(spec({ environment: { http_proxy: 'own' } }), {}, { http_proxy: 'host', no_proxy: 'x' })
   assert.deepEqual(body['Env'], ['http_proxy=own', 'no_proxy=x'])
   assert.deepEqual(body['Entrypoint'], [])
 })
