@@ -14,9 +14,9 @@ if (Number(process.versions.node.split('.')[0]) < needed) {
   process.exit(status ?? 1)
 }
 
-module.// Also for the process that goes on inside the stage's network namespace.
+// Also for the process that goes on inside the stage's network namespace.
 process.env.NODE_COMPILE_CACHE ??= join(root, 'build/compile-cache')
-enableCompileCache(process.env.NODE_COMPILE_CACHE)
+module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
 const { buildCli } = await import('./build-cli.mjs')
 const entry = await buildCli()
 process.env.HIVE_CHECKOUT = root
