@@ -194,7 +194,7 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
         },
       })
       await Promise.race([working, first.done])
-      const [here, elsewhere] = await Promise.all([site.run(['deploy']), site.run(['deploy', '--context-dir', copy])])
+      const [here, elsewhere] = await Promise.all([site.run(['deploy']), site.run(['--context-dir', copy, 'deploy'])])
       const halted = await site.run(['halt'])
       first.kill('SIGCONT')
       for (const [refused, what] of [
@@ -227,7 +227,7 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
     try {
       const dead = await deployKilledAt((event) => event.code === 'phase.planned' && event.phase === 'setup-hosts')
       assert.equal(dead.signal, 'SIGKILL')
-      const next = await site.succeed(['deploy', '--context-dir', copy])
+      const next = await site.succeed(['--context-dir', copy, 'deploy'])
       assert.deepEqual(told(next, 'step.started'), [])
     } finally {
       rmSync(dirname(copy), { recursive: true, force: true })
