@@ -22,5 +22,6 @@ export const readStages = (holder: Mapping, path: string, findings: Findings): r
       )
     }
   })
-  return stages
+  // With an unknown stage among them all stand in: what else is wrong is told on whichever stage is looked at.
+  return stages.length < list.length ? stageNames : stages
 }

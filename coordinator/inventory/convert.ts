@@ -61,7 +61,33 @@ export class Converter {
 
   /** The rendered value; undefined when it is not defined, null or omit, or can't be rendered. */
   value(name: string): unknown {
-    return this.guarded(name, () => this.#variables.get(this.#host, name))
+    try {
+      const value = this.#variables.get(this.#host, name)
+      return isAbsent(value) ? undefined : value
+    } catch (thrown) {
+      if (!isVariableError(thrown)) throw thrown
+      if (!this.#tellAll(name, this.#variables.raw(this.#host)[name], undefined)) this.wrong(name, thrown.message, thrown.instead, thrown.at)
+      return undefined
+    }
+  }
+
+  /** Reports what can't be rendered of a mapping or list, member by member; answers whether there was anything. */
+  #tellAll(name: string, raw: unknown, at: Position | undefined): boolean {
+    if (typeof raw === 'object' && raw !== null && isFromFile(raw)) {
+      return Object.entries(raw).reduce(
+        (told, [key, member]) => this.#tellAll(name, member, valueAt(raw, Array.isArray(raw) ? Number(key) : key)) || told,
+        false,
+      )
+    }
+    if (typeof raw !== 'string' || at === undefined) return false
+    try {
+      this.#variables.resolve(this.#host, raw, at)
+      return false
+    } catch (thrown) {
+      if (!isVariableError(thrown)) throw thrown
+      this.wrong(name, thrown.message, thrown.instead, thrown.at)
+      return true
+    }
   }
 
   /** Renders something that is no variable of its own. */

@@ -65,10 +65,14 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
   const pools = poolsOf(stage, siteName)
   const hosts: PlannedHost[] = []
   const taken = new Set<string>()
+  let isExhausted = false
   for (let index = 0; index < stage.numberOfHosts; index++) {
     const pool = pools[index % pools.length] as Pool
-    const address = pool.next()
-    if (address === undefined) {
+    const given = pool.next()
+    // Nothing is made of a site with mistakes: the address only stands in, so that all else can be checked.
+    const address = given ?? '0.0.0.0'
+    if (given === undefined && !isExhausted) {
+      isExhausted = true
       const key = stage.subnets.length > 0 ? 'subnets' : 'cidr'
       findings.problem(
         valueAt(stage.source, key),
@@ -76,9 +80,8 @@ export const planHosts = (stage: StageDefinition, siteName: string, firstHive: n
         `${formatNetwork4(pool.network)} has ${pool.size} addresses for hosts, too few for ${stage.numberOfHosts} hosts`,
         `use a larger network or fewer hosts; the first ${stage.subnets.length > 0 ? skippedInSubnet : skippedAlone} addresses are not given to hosts`,
       )
-      return hosts
     }
-    if (taken.has(address) && stage.addresses.length === 0) {
+    if (given !== undefined && taken.has(address) && stage.addresses.length === 0) {
       findings.problem(
         valueAt(stage.source, 'subnets'),
         `${stage.path}.subnets`,

@@ -5,6 +5,8 @@ export interface Position {
   readonly file: string
   readonly line: number
   readonly column: number
+  /** For a text in literal style (`|`): where its first line begins. */
+  readonly text?: { readonly line: number; readonly column: number } | undefined
 }
 
 /** One mistake in the site's files. */

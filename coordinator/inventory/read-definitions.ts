@@ -116,7 +116,7 @@ const readStages = (content: Mapping, siteName: string, input: AssembleInput, fi
       )
       return []
     }
-    return readStage(name, body, siteName, findings) ?? []
+    return readStage(name, body, siteName, findings)
   })
   if (!(input.stage in stages)) {
     findings.problem(

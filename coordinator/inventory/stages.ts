@@ -62,6 +62,8 @@ const attributeKinds: Readonly<Record<string, Kind>> = {
 }
 export const stageAttributes: readonly string[] = Object.keys(attributeKinds)
 
+const standInNetwork: Network4 = { base: 0x0a000000, prefix: 8 }
+
 /** Far beyond what a swarm or a mirrored volume takes. */
 const mostHosts = 1000
 
@@ -172,8 +174,8 @@ const wholeNumber = (value: unknown): number | undefined => {
   return typeof number === 'number' && Number.isInteger(number) && number >= 0 ? number : undefined
 }
 
-/** Checks one stage of the hive definition; undefined when what is wrong makes its hosts unknowable. */
-export const readStage = (stage: StageName, source: Mapping, siteName: string, findings: Findings): StageDefinition | undefined => {
+/** Checks one stage of the hive definition. Where it is wrong, something else stands in, so that all else can be checked at once. */
+export const readStage = (stage: StageName, source: Mapping, siteName: string, findings: Findings): StageDefinition => {
   const path = `stages.${stage}`
   const reader = new StageReader(source, path, findings)
   reader.checkKinds()
@@ -206,33 +208,28 @@ export const readStage = (stage: StageName, source: Mapping, siteName: string, f
   }
   const addresses = readAddresses(reader, source, path, findings)
   const subnets = readSubnets(source, path, findings)
-  const numberOfHosts = addresses.length > 0 ? addresses.length : (reader.count('number_of_hosts') ?? (separateRepository ? 4 : 3))
-  const least = separateRepository ? 2 : 1
+  const fewest = separateRepository ? 2 : 1
+  const usual = separateRepository ? 4 : 3
+  const written = addresses.length > 0 ? addresses.length : (reader.count('number_of_hosts') ?? usual)
+  const countKey = addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts'
   if (addresses.length > 0 && reader.has('number_of_hosts') && reader.count('number_of_hosts') !== addresses.length) {
     findings.noticeAt(valueAt(source, 'number_of_hosts'), `${path}.number_of_hosts`, `is ignored: ip_address_list names ${addresses.length} hosts`)
   }
-  if (numberOfHosts < least) {
-    const key = addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts'
+  if (written < fewest) {
     reader.wrong(
-      key,
-      `${numberOfHosts} hosts are too few`,
+      countKey,
+      `${written} hosts are too few`,
       separateRepository ? 'write at least 2 (the last is the repository server), or separate_repository: False' : 'write at least 1',
     )
-    return undefined
-  }
-  if (numberOfHosts > mostHosts) {
-    reader.wrong(addresses.length > 0 ? 'ip_address_list' : 'number_of_hosts', `${numberOfHosts} hosts are too many`, `write at most ${mostHosts}`)
-    return undefined
-  }
-  if (network === undefined || provider === undefined) return undefined
+  } else if (written > mostHosts) reader.wrong(countKey, `${written} hosts are too many`, `write at most ${mostHosts}`)
   return {
     stage,
     source,
     path,
-    provider,
-    network,
+    provider: provider ?? 'prepared',
+    network: network ?? standInNetwork,
     separateRepository,
-    numberOfHosts,
+    numberOfHosts: written < fewest || written > mostHosts ? usual : written,
     subnets,
     addresses,
     customHostname,

@@ -253,7 +253,15 @@ const placeIn = (layers: readonly Mapping[], name: string): Position | undefined
   return holder !== undefined && isFromFile(holder) ? valueAt(holder, name) : undefined
 }
 
-const templateMistake = (error: TemplateError, text: string, at: Position | undefined, names: readonly string[]): VariableError => {
+/** Where an offset of a text stands, as near as the text's style tells. */
+const placeOfOffset = (at: Position | undefined, text: string, offset: number): Position | undefined => {
+  if (at?.text === undefined) return at
+  const before = text.slice(0, offset).split('\n')
+  return { file: at.file, line: at.text.line + before.length - 1, column: at.text.column + (before.at(-1)?.length ?? 0) }
+}
+
+const templateMistake = (error: TemplateError, text: string, whole: Position | undefined, names: readonly string[]): VariableError => {
+  const at = placeOfOffset(whole, text, error.offset)
   if (error.problem === 'missing-secret') return new VariableError(error.message, at, undefined, error.variable)
   const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text
   if (error.problem === 'undefined' && error.variable !== undefined) {

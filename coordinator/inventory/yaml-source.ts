@@ -81,6 +81,7 @@ const mostValues = 1_000_000
 
 class Reader {
   readonly #file: string
+  readonly #text: string
   readonly #lines: LineCounter
   readonly #findings: Findings
   readonly #done = new Map<Node, unknown>()
@@ -92,8 +93,9 @@ class Reader {
   readonly #within = new Set<unknown>()
   readonly #document: ReturnType<typeof parseDocument>
 
-  constructor(file: string, lines: LineCounter, document: ReturnType<typeof parseDocument>, findings: Findings) {
+  constructor(file: string, text: string, lines: LineCounter, document: ReturnType<typeof parseDocument>, findings: Findings) {
     this.#file = file
+    this.#text = text
     this.#lines = lines
     this.#document = document
     this.#findings = findings
@@ -105,8 +107,11 @@ class Reader {
   }
 
   at(node: unknown): Position {
-    const range = (node as Node | null)?.range
-    return this.position(range?.[0] ?? 0)
+    const start = (node as Node | null)?.range?.[0] ?? 0
+    const at = this.position(start)
+    if (!isScalar(node) || node.type !== 'BLOCK_LITERAL') return at
+    const indent = /^[^\n]*\n(?:\s*\n)*( *)/.exec(this.#text.slice(start))?.[1] ?? ''
+    return { ...at, text: { line: at.line + 1, column: indent.length + 1 } }
   }
 
   value(node: unknown, path: string): unknown {
@@ -235,7 +240,7 @@ export const joined = (path: string, key: string | number): string => (typeof ke
 export const readYaml = (text: string, file: string, findings: Findings): unknown => {
   const lines = new LineCounter()
   const document = parseDocument(text, { schema: 'failsafe', version: '1.1', lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'error' })
-  const reader = new Reader(file, lines, document, findings)
+  const reader = new Reader(file, text, lines, document, findings)
   for (const error of document.errors) {
     const at = reader.position(error.pos[0])
     if (error.code === 'MULTIPLE_DOCS')
