@@ -136,4 +136,5 @@ export const summaryOf = (header: RunHeader, ended: Date | undefined, ok: boolea
   active: ended === undefined,
   ok,
   titles: header.steps.map(({ title }) => title),
+  stepIds: header.steps.map(({ id }) => id),
 })

@@ -26,11 +26,12 @@ export async function attachToActiveRuns(
               code: 'notice',
               message: `${host} still works on a run of ${run.owner || 'someone'} (${run.titles.slice(0, 3).join('; ')}): waiting for its end`,
             })
+            const titles = new Map(run.stepIds.map((id, index) => [id, run.titles[index]]))
             await watchRun(
               client,
               run.runId,
               (event) => {
-                const title = event.stepId.slice(event.stepId.indexOf('/') + 1)
+                const title = titles.get(event.stepId) ?? event.stepId.slice(event.stepId.indexOf('/') + 1)
                 const told = toHiveEvent(event, { phase: phaseOfStep(event.stepId), host, title })
                 if (told !== undefined) emit(told)
               },
