@@ -1,6 +1,6 @@
 import { isMapping, type Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
-import type { StageReader } from './stages.ts'
+import type { StageReader } from './stage-reader.ts'
 import { didYouMean } from './suggest.ts'
 import { joined, keyAt, startOf } from './yaml-source.ts'
 

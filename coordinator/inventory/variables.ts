@@ -1,5 +1,7 @@
+import { filterNames } from '../template/filters.ts'
 import { isTemplate, render } from '../template/render.ts'
 import { omit, TemplateError, type TemplateScope } from '../template/template.ts'
+import { testNames } from '../template/tests.ts'
 import { isMapping, type Mapping } from './mapping.ts'
 import type { Position } from './problems.ts'
 import { nearest } from './suggest.ts'
@@ -260,6 +262,12 @@ const placeOfOffset = (at: Position | undefined, text: string, offset: number): 
   return { file: at.file, line: at.text.line + before.length - 1, column: at.text.column + (before.at(-1)?.length ?? 0) }
 }
 
+const insteadOf = (error: TemplateError): string | undefined => {
+  if (error.problem === 'syntax') return 'correct the template'
+  const near = error.problem === 'unsupported' && error.variable !== undefined ? nearest(error.variable, [...filterNames, ...testNames]) : undefined
+  return near === undefined ? undefined : `did you mean ${near}?`
+}
+
 const templateMistake = (error: TemplateError, text: string, whole: Position | undefined, names: readonly string[]): VariableError => {
   const at = placeOfOffset(whole, text, error.offset)
   if (error.problem === 'missing-secret') return new VariableError(error.message, at, undefined, error.variable)
@@ -272,5 +280,5 @@ const templateMistake = (error: TemplateError, text: string, whole: Position | u
       `${near === undefined ? '' : `did you mean ${near}? `}define it in group_vars or host_vars, or write {{ ${error.variable} | default(…) }}`,
     )
   }
-  return new VariableError(`${error.message} (in ${JSON.stringify(shown)})`, at, error.problem === 'syntax' ? 'correct the template' : undefined)
+  return new VariableError(`${error.message} (in ${JSON.stringify(shown)})`, at, insteadOf(error))
 }

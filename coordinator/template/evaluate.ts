@@ -61,7 +61,7 @@ export class Frame implements Toolbox {
 
   filter(name: string, value: unknown, args: Arguments): unknown {
     const filter = findFilter(name)
-    if (filter === undefined) throw new Fault('unsupported', `no filter named '${name}'`)
+    if (filter === undefined) throw new Fault('unsupported', `no filter named '${name}'`, name)
     const result = filter(filter.takesUndefined === true ? plainText(value) : defined(value), args, this)
     args.finish(`filter '${name}'`)
     return result
@@ -69,7 +69,7 @@ export class Frame implements Toolbox {
 
   test(name: string, value: unknown, args: Arguments): boolean {
     const test = findTest(name)
-    if (test === undefined) throw new Fault('unsupported', `no test named '${name}'`)
+    if (test === undefined) throw new Fault('unsupported', `no test named '${name}'`, name)
     const result = test(plainText(value), args, this)
     args.finish(`test '${name}'`)
     return result

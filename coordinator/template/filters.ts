@@ -17,6 +17,8 @@ export type Filters = Readonly<Record<string, Filter>>
 
 const filters: Filters = { ...listFilters, ...setFilters, ...textFilters, ...dataFilters, ...networkFilters }
 
+export const filterNames: readonly string[] = Object.keys(filters)
+
 /** By its name, also with the collection before it. */
 export function findFilter(name: string): Filter | undefined {
   const short = name.replace(/^(?:ansible\.(?:builtin|legacy|utils|netcommon))\./, '')

@@ -19,7 +19,7 @@ export class TemplateError extends Error {
   readonly problem: TemplateProblem
   /** Offset in the template's source, 0-based. */
   readonly offset: number
-  /** For 'undefined': the name that is not defined. */
+  /** For 'undefined': the name that is not defined. For 'unsupported': the filter or test that is not known. For 'missing-secret': the file. */
   readonly variable: string | undefined
 
   constructor(problem: TemplateProblem, message: string, offset: number, variable?: string) {

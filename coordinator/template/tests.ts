@@ -128,6 +128,8 @@ const tests: Readonly<Record<string, Test>> = {
   skipped: field('skipped', true),
 }
 
+export const testNames: readonly string[] = Object.keys(tests)
+
 /** By its name, also with the collection before it. */
 export function findTest(name: string): Test | undefined {
   const short = name.replace(/^ansible\.(?:builtin|legacy)\./, '')
