@@ -89,7 +89,7 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
     tagMapping: input.tagMapping,
     ports: allocations.ports,
     registry: `${repositoryHost}:${registryPort}`,
-    checkRoles: roleCheck(String(input.settings.get('roles_path')).split(':')),
+    checkRoles: roleCheck(input.root, String(input.settings.get('roles_path')).split(':')),
   }
   const services = ofStage.map((service) => resolveService(service, context))
   checkPublishedPorts(ofStage, services, findings)

@@ -1,7 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Converter } from './convert.ts'
+import { isMapping } from './mapping.ts'
+import { Findings } from './problems.ts'
 import { didYouMean } from './suggest.ts'
+import { readYaml } from './yaml-source.ts'
 
 export const builtinRoles = [
   'python-aptk',
@@ -15,12 +18,25 @@ export const builtinRoles = [
   'addon2',
 ] as const
 
+/** Names of the roles in requirements.yml, in both of ansible-galaxy's forms; none where it can't be read. */
+const requiredRoles = (root: string): readonly string[] => {
+  const path = join(root, 'requirements.yml')
+  if (!existsSync(path)) return []
+  const content = readYaml(readFileSync(path, 'utf8'), 'requirements.yml', new Findings())
+  const roles: unknown = isMapping(content) ? content['roles'] : content
+  return (Array.isArray(roles) ? roles : []).flatMap((role: unknown) => {
+    const name = isMapping(role) ? (role['name'] ?? role['role'] ?? role['src']) : role
+    return typeof name === 'string' ? [name] : []
+  })
+}
+
 /**
  * Answers a check that reports roles which neither the site nor hive has. `namespace.collection.role` is Ansible's to find.
  * A site without any roles folder (an inventory taken out of its site) is only told of it: it can be shown and planned.
+ * Roles that the site's requirements.yml names are installed before they are used.
  */
-export const roleCheck = (folders: readonly string[]): ((roles: readonly string[], read: Converter, variable: string) => void) => {
-  const known = new Set<string>(builtinRoles)
+export const roleCheck = (root: string, folders: readonly string[]): ((roles: readonly string[], read: Converter, variable: string) => void) => {
+  const known = new Set<string>([...builtinRoles, ...requiredRoles(root)])
   const hasRoles = folders.some((folder) => existsSync(folder))
   for (const folder of folders) {
     if (!existsSync(folder)) continue

@@ -288,6 +288,15 @@ stages:
     assert.deepEqual((await loadSite({ root, env: {} })).volumes[0]?.diskless, ['s-hive0.test.example.com'])
   })
 
+  test('roles of requirements.yml, of collections and of hive are known', async (context) => {
+    const root = siteFolder(context, {
+      'roles/own/tasks/main.yml': '[]\n',
+      'requirements.yml': 'roles:\n- powerdns.pdns\n- {name: named, src: git+somewhere}\n- src: plain\n',
+      'inventory/s.yml': services('a:\n  image: a\n  initialize_roles: [own, powerdns.pdns, named, plain, space.collection.role, python-aptk]\n'),
+    })
+    assert.equal((await loadSite({ root, env: {} })).services[0]?.initializeRoles.length, 6)
+  })
+
   test('zones that a provider counts are numbers', async (context) => {
     const root = siteFolder(context, {
       'inventory/hive.yml': 'plugin: hive_inventory\nname: test\nstages:\n  production:\n    provider: azure\n    cidr: 10.0.0.0/24\n    region: japaneast\n',

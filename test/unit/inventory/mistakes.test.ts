@@ -445,7 +445,10 @@ describe('a mistake is told with its place and what to write instead', () => {
   }
 
   test('all of them at once', async (context) => {
-    const root = siteFolder(context, { ...stage('provider: awz\ncidr: 10.0.0.1/24\n'), ...service('ports: [53:53]\nmod: global\nenvironment: {A: "{{ a }}", B: "{{ b }}"}\n') })
+    const root = siteFolder(context, {
+      ...stage('provider: awz\ncidr: 10.0.0.1/24\n'),
+      ...service('ports: [53:53]\nmod: global\nenvironment: {A: "{{ a }}", B: "{{ b }}"}\n'),
+    })
     assert.deepEqual(
       (await problemsOf(loadSite({ root, env: {} }))).map((problem) => `${problem.file}:${problem.line}`),
       ['inventory/hive.yml:5', 'inventory/hive.yml:6', 'inventory/s.yml:4', 'inventory/s.yml:4', 'inventory/s.yml:5', 'inventory/s.yml:6', 'inventory/s.yml:6'],
