@@ -41,12 +41,12 @@ export function registerLogs(program: Command, app: () => App): void {
       await Promise.all(
         tasks.map(async (task) => {
           const client = await stage.agents.client(task.host)
-          const request = { container: task.containerId, follow: options.follow === true, tail: options.tail, since: options.since, timestamps: true }
+          const request = { container: task.containerId, follow: options.follow === true, tail: options.tail, since: options.since, timestamps: false }
           for await (const line of client.container.logs(request, { signal })) {
             if (options.grep !== undefined && !options.grep.test(line.line)) continue
             if (global.output === 'json')
               process.stdout.write(`${JSON.stringify({ service, host: task.host, at: line.at, stderr: line.stderr, line: line.line })}\n`)
-            else process.stdout.write(`${tasks.length > 1 ? pc.cyan(`${task.node.padEnd(width)} `) : ''}${line.line}\n`)
+            else process.stdout.write(`${tasks.length > 1 ? pc.cyan(`${task.node.padEnd(width)} `) : ''}${pc.dim(line.at?.toISOString() ?? '')} ${line.line}\n`)
           }
         }),
       )
