@@ -169,8 +169,8 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
       JSON.stringify(told(next, 'notice')),
     )
     assert.deepEqual(
-      told(next, 'step.finished').map(({ stepId, result }) => [stepId, result]),
-      [[step, 'changed']],
+      told(next, 'step.finished').map(({ stepId, title, result }) => [stepId, title, result]),
+      [[step, 'service store', 'changed']],
     )
     assert.deepEqual(
       told(next, 'phase.planned').flatMap(({ steps }) => steps.filter(({ outcome }) => outcome.kind !== 'ok')),
