@@ -57,7 +57,12 @@ function startOf(spec: BuildImage, base: ImageConfig): Record<string, unknown> {
 }
 
 /** Makes and starts it; answers its id. */
-export async function startBuildContainer(spec: BuildImage, base: ImageConfig, proxies: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string> {
+export async function startBuildContainer(
+  spec: BuildImage,
+  base: ImageConfig,
+  proxies: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string> {
   const created = await dockerPost<{ readonly Id: string }>('/containers/create', {
     query: { name: buildContainerName(spec) },
     body: createBody(spec, base, proxies),
@@ -101,9 +106,13 @@ export function commitChanges(spec: BuildImage, base: ImageConfig): readonly str
 
 /** Stops it and makes the image from it, under this tag. */
 export async function commitBuildContainer(id: string, spec: BuildImage, base: ImageConfig, signal: AbortSignal): Promise<void> {
+  // systemd takes SIGTERM for something else; this is its signal to power off.
+  if (spec.standalone && spec.stopSignal === '') await dockerPost(`/containers/${id}/kill`, { query: { signal: 'SIGRTMIN+3' }, signal })
   await dockerPost(`/containers/${id}/stop`, { query: { t: spec.standalone ? '30' : '5' }, signal, timeout: 60_000 })
+  const changes = commitChanges(spec, base)
   await dockerPost('/commit', {
-    query: { container: id, repo: spec.repository, tag: spec.contentTag, changes: commitChanges(spec, base).join('\n') },
+    // Docker refuses an empty list of changes.
+    query: { container: id, repo: spec.repository, tag: spec.contentTag, ...(changes.length === 0 ? {} : { changes: changes.join('\n') }) },
     signal,
     timeout: 600_000,
   })

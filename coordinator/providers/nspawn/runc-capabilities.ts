@@ -7,22 +7,26 @@ export const runcPath = 'usr/local/sbin/runc'
 
 export const runcScript = `#!/bin/sh
 # A privileged container gets the capabilities that this host has, as newer dockers ask for; the installed one asks for all that the kernel knows.
-bundle=
+file=
 previous=
 for word; do
-  [ "$previous" = --bundle ] && bundle=$word
+  case $previous in
+    --bundle) file=$word/config.json ;;
+    --process) file=$word ;;
+  esac
   previous=$word
 done
-[ -z "$bundle" ] || /usr/bin/python3 -I -S - "$bundle/config.json" <<'PYTHON'
+[ -z "$file" ] || /usr/bin/python3 -I -S - "$file" <<'PYTHON'
 import json, sys
 names = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE".split()
 bounding = next(int(line.split()[1], 16) for line in open("/proc/self/status") if line.startswith("CapBnd"))
 have = {"CAP_" + name for bit, name in enumerate(names) if bounding >> bit & 1}
 config = json.load(open(sys.argv[1]))
-sets = config["process"].get("capabilities") or {}
+process = config.get("process", config)
+sets = process.get("capabilities") or {}
 kept = {kind: [cap for cap in caps if cap in have] for kind, caps in sets.items()}
 if kept != sets:
-    config["process"]["capabilities"] = kept
+    process["capabilities"] = kept
     json.dump(config, open(sys.argv[1], "w"))
 PYTHON
 exec /usr/sbin/runc "$@"
