@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Converter } from './convert.ts'
 import { isMapping } from './mapping.ts'
@@ -21,7 +21,7 @@ export const builtinRoles = [
 /** Names of the roles in requirements.yml, in both of ansible-galaxy's forms; none where it can't be read. */
 const requiredRoles = (root: string): readonly string[] => {
   const path = join(root, 'requirements.yml')
-  if (!existsSync(path)) return []
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return []
   const content = readYaml(readFileSync(path, 'utf8'), 'requirements.yml', new Findings())
   const roles: unknown = isMapping(content) ? content['roles'] : content
   return (Array.isArray(roles) ? roles : []).flatMap((role: unknown) => {
@@ -39,7 +39,7 @@ export const roleCheck = (root: string, folders: readonly string[]): ((roles: re
   const known = new Set<string>([...builtinRoles, ...requiredRoles(root)])
   const hasRoles = folders.some((folder) => existsSync(folder))
   for (const folder of folders) {
-    if (!existsSync(folder)) continue
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) continue
     for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory() || entry.isSymbolicLink()) known.add(entry.name)
   }
   return (roles, read, variable) => {

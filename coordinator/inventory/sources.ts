@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
+import { messageOf } from '../../proto/errors.ts'
 import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings } from './problems.ts'
 import { readYaml } from './yaml-source.ts'
@@ -28,6 +29,20 @@ export const shownPath = (root: string, path: string): string => {
   return shown === '' || shown.startsWith('..') || isAbsolute(shown) ? path : shown
 }
 
+/** The content of a YAML file; undefined, and reported, when it can't be read. */
+const readFile = (path: string, file: string, findings: Findings): unknown => {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (thrown) {
+    findings.problem({ file, line: 1, column: 1 }, '', `can't be read: ${messageOf(thrown)}`, 'make it a readable file, or remove it')
+    return undefined
+  }
+  return readYaml(text, file, findings)
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+
 /** Reads all files of the inventory. What can't be read goes to `findings`. */
 export const readSources = (root: string, inventoryPath: string, findings: Findings): Sources => {
   const single = existsSync(inventoryPath) && statSync(inventoryPath).isFile()
@@ -37,7 +52,7 @@ export const readSources = (root: string, inventoryPath: string, findings: Findi
   const paths = single ? [inventoryPath] : yamlFilesIn(folder)
   for (const path of paths) {
     const file = shownPath(root, path)
-    const content = readYaml(readFileSync(path, 'utf8'), file, findings)
+    const content = readFile(path, file, findings)
     if (content === undefined) continue
     const plugin = isMapping(content) ? content['plugin'] : undefined
     if (!isMapping(content)) findings.notice(`${file}: is no inventory file (no plugin: key) and is not read`)
@@ -83,17 +98,17 @@ const variableExtensions = ['', '.yml', '.yaml', '.json']
 /** group_vars or host_vars: NAME, NAME.yml, NAME.yaml, NAME.json, or a folder NAME with such files at any depth. */
 const readVariables = (root: string, folder: string, findings: Findings): ReadonlyMap<string, readonly Mapping[]> => {
   const variables = new Map<string, Mapping[]>()
-  if (!existsSync(folder)) return variables
+  if (!isFolder(folder)) return variables
   for (const entry of readdirSync(folder).sort()) {
     if (entry.startsWith('.') || entry.endsWith('~')) continue
     const path = join(folder, entry)
-    const isFolder = statSync(path).isDirectory()
+    const holdsFiles = isFolder(path)
     // Host names have dots: only the known extensions are taken off.
-    const extension = isFolder || !variableExtensions.includes(extname(entry)) ? '' : extname(entry)
+    const extension = holdsFiles || !variableExtensions.includes(extname(entry)) ? '' : extname(entry)
     const name = entry.slice(0, entry.length - extension.length)
-    const files = isFolder ? variableFilesIn(path) : [path]
+    const files = holdsFiles ? variableFilesIn(path) : [path]
     for (const file of files) {
-      const content = readYaml(readFileSync(file, 'utf8'), shownPath(root, file), findings)
+      const content = readFile(file, shownPath(root, file), findings)
       if (content === undefined || content === null) continue
       if (!isMapping(content)) {
         findings.problem(
@@ -114,6 +129,6 @@ const variableFilesIn = (folder: string): readonly string[] =>
     .filter((name) => !name.startsWith('.') && !name.endsWith('~'))
     .flatMap((name) => {
       const path = resolve(folder, name)
-      if (statSync(path).isDirectory()) return variableFilesIn(path)
+      if (isFolder(path)) return variableFilesIn(path)
       return variableExtensions.includes(extname(name)) ? [path] : []
     })

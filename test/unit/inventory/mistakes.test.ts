@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { loadSite } from '../../../coordinator/inventory/load.ts'
 import { hive, problemsOf, services, siteFolder } from './site-folder.ts'
@@ -452,6 +454,16 @@ describe('a mistake is told with its place and what to write instead', () => {
     assert.deepEqual(
       (await problemsOf(loadSite({ root, env: {} }))).map((problem) => `${problem.file}:${problem.line}`),
       ['inventory/hive.yml:5', 'inventory/hive.yml:6', 'inventory/s.yml:4', 'inventory/s.yml:4', 'inventory/s.yml:5', 'inventory/s.yml:6', 'inventory/s.yml:6'],
+    )
+  })
+
+  test('files that lead nowhere', async (context) => {
+    const root = siteFolder(context, { 'inventory/group_vars/all.yml': '' })
+    symlinkSync('nowhere.yml', join(root, 'inventory/s.yml'))
+    symlinkSync('nowhere.yml', join(root, 'inventory/group_vars/hives.yml'))
+    assert.deepEqual(
+      (await problemsOf(loadSite({ root, env: {} }))).map((problem) => problem.file),
+      ['inventory/group_vars/hives.yml', 'inventory/s.yml'],
     )
   })
 
