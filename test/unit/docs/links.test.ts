@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { it } from 'node:test'
+
+const root = new URL('../../..', import.meta.url).pathname
+const documents = ['README.md', ...globSync('docs/*.md', { cwd: root })]
+
+it('links in documents lead to files that are there', () => {
+  const broken = documents.flatMap((document) =>
+    [...readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g)]
+      .map(([, target]) => target ?? '')
+      .filter((target) => !existsSync(join(root, dirname(document), target)))
+      .map((target) => `${document}: ${target}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
+it('every RPC is named in agent.md', async () => {
+  const { rules } = await import('../../../proto/roles.ts')
+  const text = readFileSync(join(root, 'docs/agent.md'), 'utf8')
+  const names = Object.keys(rules).filter((name) => name.startsWith('hive.v1.'))
+  const missing = names.filter((name) => {
+    const [service = '', rpc = ''] = name.replace('hive.v1.', '').split('/')
+    return !text.split('\n').some((line) => line.startsWith('|') && line.includes(`\`${service}\``) && new RegExp(`\\b${rpc}\\b`).test(line))
+  })
+  assert.deepEqual(missing, [])
+})
