@@ -1,16 +1,15 @@
 /** The example site, whose images are built and whose database is filled by Ansible roles. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { HiveEvent } from '../../coordinator/events.ts'
+import { debianImageFolder } from './harness/base-images.ts'
 import { eventually } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 
 const checkout = new URL('../..', import.meta.url).pathname
 const ask = join(checkout, 'examples/demo/ask.ts')
-const images = join(process.env['HIVE_CACHE'] ?? '/var/cache/hive', 'images')
 
 interface PlannedPhase {
   readonly phase: string
@@ -24,13 +23,10 @@ const changed = (events: readonly HiveEvent[]): string[] =>
 let site: LabSite
 
 before(async () => {
-  site = new LabSite(join(checkout, 'examples/pdns'), { images })
-  // Installs the tools that the base image is made with, too.
-  await site.succeed(['build-infra'], { deadline: 900_000 })
-  execFileSync(join(checkout, 'examples/pdns/prepare.sh'), { stdio: 'inherit' })
+  site = new LabSite(join(checkout, 'examples/pdns'), { images: await debianImageFolder() })
   await site.succeed(['deploy'], { deadline: 900_000 })
 })
-after(() => site.destroy())
+after(() => site?.destroy())
 
 const answers = (address: string, name: string): Promise<string | false> =>
   site.inNetwork([process.execPath, ask, 'dns', address, name]).then(({ code, out }) => (code === 0 ? out.trim() : false))

@@ -142,6 +142,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
 
   test('an upload that is cut off is taken up again', async () => {
     addBulkyImage(images, 'bulk', 100)
+    addService(service('bulk', '', 'bulk:1'))
     let cut = false
     const outcome = await site.succeed(['deploy', '--only', 'build-images'], {
       onEvent: (event) => {
@@ -155,7 +156,6 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
   })
 
   test('in the middle of a pull one host is cut off and the disk of another is full: both are named, and the third has it', async () => {
-    addService(service('bulk', '', 'bulk:1'))
     const mend = await smallDisk(site, second, '/var/lib/docker/tmp', '1m')
     const image = (host: string): string => `deploy-services/image p-hive3.small:5000/bulk:1@${host}`
     let unplugged: Promise<void> | undefined

@@ -1,24 +1,24 @@
 /** Ways to break hosts of a stage, and to mend them. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { eventually } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
 
 /**
- * Pids, as this machine counts them, of a host's processes by their kernel name: signals sent to them need no log-in and arrive at once.
+ * Pids, as this machine counts them, of a host's processes by the name of their program: signals sent to them need no log-in and arrive at once.
  * `host`: its short name.
  */
 export function processesOf(site: LabSite, host: string, name: string): readonly number[] {
   const stage = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
   const network = statSync(`/run/netns/${stage}-${host}`).ino
   return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && commOf(pid) === name.slice(0, 15) && networkOf(pid) === network)
+    .filter((pid) => /^\d+$/.test(pid) && programOf(pid) === name && networkOf(pid) === network)
     .map(Number)
 }
 
-const commOf = (pid: string): string | undefined => {
+const programOf = (pid: string): string | undefined => {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+    return basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '')
   } catch {
     return undefined
   }
