@@ -30,6 +30,41 @@ describe("hive-builder's sample site", () => {
     ])
   })
 
+  test('is shown with netmasks, subnets, groups and tags', async () => {
+    const shown = async (stage: string): Promise<ReturnType<typeof inventoryJson>> => inventoryJson(await loadSite({ root, stage }))
+    const local = await shown('private')
+    assert.deepEqual(local.hosts, [
+      {
+        name: 'p-hive0.pdns',
+        shortName: 'p-hive0',
+        address: '192.168.56.4',
+        netmask: '255.255.255.224',
+        subnet: 'pdns-default',
+        zone: null,
+        groups: ['first_hive', 'hives', 'hosts', 'private', 'repository', 'servers'],
+      },
+    ])
+    const staging = await shown('staging')
+    assert.deepEqual(
+      staging.hosts.map((host) => [host.netmask, host.subnet, host.groups.join(' ')]),
+      [
+        ['255.255.255.192', 'subnet-a', 'first_hive hives hosts servers staging'],
+        ['255.255.255.192', 'subnet-b', 'hives hosts servers staging'],
+        ['255.255.255.192', 'subnet-c', 'hives hosts servers staging'],
+        ['255.255.255.192', 'subnet-a', 'hosts repository servers staging'],
+      ],
+    )
+    assert.deepEqual(
+      staging.images.map((image) => image.tag),
+      ['pdnsdb', 'pdnsadmin', 'configure', 'certbot'].map((name) => `s-hive3.pdns:5000/image_${name}:latest`),
+    )
+    assert.equal(staging.services.find((service) => service.name === 'certbot')?.image, 's-hive3.pdns:5000/image_certbot:latest')
+    assert.deepEqual(
+      (await shown('production')).hosts.map((host) => [host.netmask, host.subnet, host.zone]),
+      [1, 2, 3, 1].map((zone) => ['255.255.255.0', 'pdns-default', zone]),
+    )
+  })
+
   test('gives the repository server its own disk size', async () => {
     const site = await loadSite({ root, stage: 'production' })
     assert.deepEqual(
