@@ -36,15 +36,13 @@ export interface CommandSettings {
   readonly deadline?: number
 }
 
-/** Sites that stand: taken away also where the test is told to end. */
+/** Sites that stand: taken away also where the test is told to end, or ends without taking them away itself. */
 const standing = new Set<LabSite>()
-
-async function endWith(exitCode: number): Promise<void> {
-  await Promise.allSettled([...standing].map((site) => site.destroy()))
-  process.exit(exitCode)
-}
-process.once('SIGTERM', () => void endWith(143))
-process.once('SIGINT', () => void endWith(130))
+process.on('exit', () => {
+  for (const site of standing) site.abandon()
+})
+process.once('SIGTERM', () => process.exit(143))
+process.once('SIGINT', () => process.exit(130))
 
 export class LabSite {
   readonly folder: string
@@ -152,6 +150,15 @@ export class LabSite {
     for (const { kill } of this.#running) kill('SIGKILL')
     if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'], { deadline: 120_000 })
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** As `destroy`, by a process of its own that outlives this one. */
+  abandon(): void {
+    standing.delete(this)
+    for (const { kill } of this.#running) kill('SIGKILL')
+    const sweep = 'folder=$1; shift; "$@"; rm -rf -- "$folder"'
+    const destroy = [process.execPath, launcher, '--root', this.folder, '--stage', this.stage, 'destroy', '--yes']
+    spawn('sh', ['-c', sweep, 'sweep', this.folder, ...destroy], { detached: true, stdio: 'ignore', env: { ...process.env, ...this.#env }, cwd: '/' }).unref()
   }
 
   /** A second folder of the same site and stage with its own context: somebody else's admin box. */
