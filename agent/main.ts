@@ -7,6 +7,7 @@ import { startAgent } from './server/agent.ts'
 import { defaultConfigPath, loadConfig } from './server/config.ts'
 import { binarySha256, version } from './server/identity.ts'
 import { createRequest, installCertificate } from './server/pki.ts'
+import { collectAtRest } from './server/rest.ts'
 import { executors } from './steps/index.ts'
 
 async function main(): Promise<void> {
@@ -51,6 +52,7 @@ async function serve(configPath: string): Promise<void> {
   const agent = await startAgent({ config, executors, log })
   log.info({ host: config.host, port: agent.port, version }, 'listening')
   notifier.ready()
+  collectAtRest()
   process.on('SIGHUP', () => void agent.reload())
   const stop = (signal: string): void => {
     log.info({ signal }, 'stopping')

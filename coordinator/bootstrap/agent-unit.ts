@@ -10,6 +10,8 @@ Type=notify
 # systemd-notify, a child of the agent, does the talking.
 NotifyAccess=all
 ExecStart=/usr/bin/hive-agent serve
+# One pool of freed memory instead of one for each thread: some megabytes less at rest.
+Environment=MALLOC_ARENA_MAX=1
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1
