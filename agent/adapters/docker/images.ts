@@ -85,6 +85,8 @@ const hintFor = (failure: string): string | undefined => {
   if (/manifest.*(unknown|not found)|not found/i.test(failure)) return 'the registry has no such image or tag'
   if (/unauthorized|denied|no basic auth/i.test(failure)) return 'the registry refuses the user and password it was given'
   if (/x509|certificate/i.test(failure)) return 'this host does not trust the registry’s certificate'
+  if (/no space left|disk quota exceeded/i.test(failure))
+    return 'free space on the file system of /var/lib/docker on this host (docker system df tells what uses it)'
   return undefined
 }
 
