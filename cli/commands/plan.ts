@@ -13,7 +13,7 @@ const changesExitCode = 4
 
 export function registerPlan(program: Command, app: () => App): void {
   const command = withLimit(withPhaseChoice(program.command('plan').description('show what a deploy would change; changes nothing')))
-  command.option('--exit-code', `exit with ${changesExitCode} where something would change`).action(async (options: PhaseOptions & { exitCode?: boolean }) => {
+  command.option('--exit-code', `exit with ${changesExitCode} where something would change, with 1 where something is blocked`).action(async (options: PhaseOptions & { exitCode?: boolean }) => {
     const { open, renderer } = app()
     const stage = await open({ plans: true })
     const reports = await stage.plan({
@@ -26,7 +26,7 @@ export function registerPlan(program: Command, app: () => App): void {
     const blocked = reports.flatMap(({ steps, errors }) => [...steps.filter(({ outcome }) => outcome.kind === 'blocked'), ...errors]).length
     renderer.result(planJson(reports), planText(reports, changes, blocked))
     if (options.exitCode === true && changes > 0) process.exitCode = changesExitCode
-    if (blocked > 0) process.exitCode = 1
+    if (options.exitCode === true && blocked > 0) process.exitCode = 1
   })
 }
 
