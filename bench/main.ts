@@ -7,7 +7,7 @@ import { type AgentFigures, measureAgents } from './measure-agents.ts'
 import { type AnsibleFigures, measureAnsible } from './measure-ansible.ts'
 import { measureOurs } from './measure-ours.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { type Figures, type Measurement, machineNow, render } from './report.ts'
+import { type Figures, inShort, type Measurement, machineNow, render } from './report.ts'
 import { BenchStage } from './stage.ts'
 
 const compared: SiteSize = { services: 50, hosts: 3 }
@@ -57,6 +57,7 @@ async function measureOn(stage: BenchStage, hosts: number, options: Options): Pr
     const both = options.ansible && isCompared({ services, hosts }, options)
     say(`${services} services on ${hosts} hosts`)
     const ours = await measureOurs(stage, services)
+    say(inShort(ours))
     await stage.empty({ images: !both })
     let ansible: AnsibleFigures | undefined
     if (both) {

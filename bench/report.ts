@@ -24,12 +24,17 @@ export const machineNow = (load: number): Figures['machine'] => ({
   load,
 })
 
-/** Milliseconds that the goals allow, for 50 services on 3 hosts; kilobytes of an agent. */
+/** Milliseconds, for 50 services on 3 hosts and for an agent's start; kilobytes for an agent. */
 const goals = { first: 15_000, unchanged: 1_500, changed: 3_000, kilobytes: 90_000, listening: 500 }
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`
 const megabytes = (kilobytes: number): string => `${Math.round(kilobytes / 1000)} MB`
-const against = (value: number, goal: number, text: string): string => `${text} (${value < goal ? 'goal met' : `goal missed`}: ${goal})`
+const verdict = (what: string, value: number, goal: number, text: (value: number) => string): string =>
+  `${value < goal ? 'met   ' : 'missed'}  ${what}: ${text(value)}, the goal is under ${text(goal)}`
+
+/** Of our own figures at one size, in one line. */
+export const inShort = ({ first, converged, unchanged, changed }: OurFigures): string =>
+  `first ${seconds(first)}, then converged ${seconds(converged)}, unchanged ${seconds(unchanged)}, one changed ${seconds(changed)}`
 
 export function render({ machine, measurements, agents }: Figures): string {
   const parts = [`${machine.cores} cores (${machine.model}), ${machine.gigabytes} GB, load ${machine.load.toFixed(1)} before the start`]
@@ -54,7 +59,7 @@ export function render({ machine, measurements, agents }: Figures): string {
   const atRest = new Table({ head: ['agents on', 'fresh', 'after the work', 'listening after', 'at worst'], style: { head: [], border: [] } })
   for (const { hosts, freshKilobytes, workedKilobytes, listening, listeningWorst } of agents)
     atRest.push([`${hosts} + 1 hosts`, megabytes(freshKilobytes), megabytes(workedKilobytes), `${listening} ms`, `${listeningWorst} ms`])
-  parts.push(atRest.toString(), ...verdicts(measurements, agents))
+  parts.push(atRest.toString(), verdicts(measurements, agents).join('\n'))
   return `${parts.join('\n\n')}\n`
 }
 
@@ -78,15 +83,15 @@ function verdicts(measurements: readonly Measurement[], agents: Figures['agents'
   const kilobytes = Math.max(...agents.map(({ freshKilobytes, workedKilobytes }) => Math.max(freshKilobytes, workedKilobytes)))
   const listening = Math.max(...agents.map((agent) => agent.listening))
   const lines = [
-    `agent at rest: ${against(kilobytes, goals.kilobytes, megabytes(kilobytes))} kB`,
-    `agent listening: ${against(listening, goals.listening, `${listening} ms`)} ms`,
+    verdict('memory of an agent at rest', kilobytes, goals.kilobytes, megabytes),
+    verdict('an agent listens after its start', listening, goals.listening, (value) => `${value} ms`),
   ]
   if (measured === undefined) return lines
   const { first, unchanged, changed } = measured
   return [
-    `50 services on 3 hosts: first ${against(first, goals.first, seconds(first))} ms`,
-    `50 services on 3 hosts: unchanged ${against(unchanged, goals.unchanged, seconds(unchanged))} ms`,
-    `50 services on 3 hosts: one changed ${against(changed, goals.changed, seconds(changed))} ms`,
+    verdict('50 services on 3 hosts, first, created', first, goals.first, seconds),
+    verdict('50 services on 3 hosts, unchanged', unchanged, goals.unchanged, seconds),
+    verdict('50 services on 3 hosts, one changed', changed, goals.changed, seconds),
     ...lines,
   ]
 }
