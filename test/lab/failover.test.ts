@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import type { DeployResult } from '../../coordinator/run/deploy.ts'
-import { nodesReady, power } from './harness/breaking.ts'
+import { healed, nodesReady, power } from './harness/breaking.ts'
 import { eventually } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
-import { openIn, plan } from './harness/plans.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
 
@@ -38,8 +37,7 @@ suite('a site that loses hosts', { skip: labObstacle() ?? false }, () => {
 
   const whole = async (manager: string): Promise<void> => {
     await nodesReady(site, manager, 3)
-    await site.succeed(['deploy'])
-    assert.deepEqual(openIn(await plan(site)), [])
+    await healed(site)
   }
 
   test('dockerd starts tasks without asking a registry', async () => {

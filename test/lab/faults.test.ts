@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { DeployResult } from '../../coordinator/run/deploy.ts'
-import { cable, nodesReady, power, signalProcess, smallDisk } from './harness/breaking.ts'
+import { cable, healed, nodesReady, power, signalProcess, smallDisk } from './harness/breaking.ts'
 import { addBulkyImage } from './harness/bulky-image.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
-import { changedBy, openIn, plan, told } from './harness/plans.ts'
+import { changedBy, told } from './harness/plans.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
 
@@ -49,13 +49,6 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
 
   const addService = (text: string): void => site.edit(services, (all) => all.replace('networks:\n  front:', `${text}networks:\n  front:`))
 
-  /** The site is as wanted: a deploy says so, and a plan finds nothing to do. */
-  async function healed(): Promise<CommandOutcome> {
-    const outcome = await site.succeed(['deploy'])
-    assert.deepEqual(openIn(await plan(site)), [])
-    return outcome
-  }
-
   const failures = (outcome: CommandOutcome): readonly { readonly host: string | undefined; readonly stepId: string | undefined; readonly text: string }[] =>
     (outcome.result as DeployResult).errors.map(({ host, stepId, message, hint, log }) => ({ host, stepId, text: [message, hint, ...log].join('\n') }))
 
@@ -90,7 +83,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
     assert.ok(changedBy(outcome).includes(`deploy-services/well@${first}`))
 
     site.edit(services, (text) => text.replace('busybox, "false"', 'busybox, "true"'))
-    await healed()
+    await healed(site)
   })
 
   test('an agent killed in the middle of a step: the deploy names host and step, and running again finishes', async () => {
@@ -112,7 +105,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
     assert.match(failures(outcome)[0]?.text ?? '', /the agent stopped during this step/)
 
     await site.onHost(first, 'touch "$(docker volume inspect slow_data --format "{{.Options.device}}")/go"')
-    await healed()
+    await healed(site)
   })
 
   test('a host cut off before a deploy is named and left out, the others get theirs, and the exit code tells', async () => {
@@ -126,7 +119,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
 
     await cable(site, 'plug', third)
     await nodesReady(site, first, 3)
-    await healed()
+    await healed(site)
   })
 
   test('a host without power is started by a deploy, and left out by one that begins later', async () => {
@@ -137,7 +130,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
 
     await site.succeed(['deploy', '--only', 'build-infra'])
     await nodesReady(site, first, 3)
-    await healed()
+    await healed(site)
   })
 
   test('an upload that is cut off is taken up again', async () => {
@@ -177,7 +170,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
     await cable(site, 'plug', third)
     await mend()
     await nodesReady(site, first, 3)
-    await healed()
+    await healed(site)
   })
 
   test('an agent without a byte of disk survives, and its host is named with step and cause', async () => {
@@ -194,7 +187,7 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
     assert.equal(await site.onHost(second, agent), before)
 
     await mend()
-    await healed()
+    await healed(site)
   })
 
   test('without a majority of the hives nothing is deployed, and the deploy says so within a minute', async () => {
@@ -206,6 +199,6 @@ suite('a site whose parts fail while it is deployed', { skip: labObstacle() ?? f
 
     await Promise.all([cable(site, 'plug', second), cable(site, 'plug', third)])
     await nodesReady(site, first, 3)
-    await healed()
+    await healed(site)
   })
 })

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { eventually } from './eventually.ts'
-import type { LabSite } from './lab-site.ts'
+import type { CommandOutcome, LabSite } from './lab-site.ts'
+import { openIn, plan } from './plans.ts'
 
 /**
  * Pids, as this machine counts them, of a host's processes by the name of their program: signals sent to them need no log-in and arrive at once.
@@ -55,4 +56,20 @@ export async function smallDisk(site: LabSite, host: string, folder: string, siz
   const fill = filled ? `; head -c ${size} /dev/zero > ${folder}/ballast 2>/dev/null; true` : ''
   await site.onHost(host, `mkdir -p ${folder} && mount -t tmpfs -o size=${size},mode=711 tmpfs ${folder}${fill}`)
   return async () => void (await site.onHost(host, `umount ${folder}`))
+}
+
+/**
+ * A deploy succeeds, and a plan then finds nothing to do, at the latest when swarm has started the tasks of a host that came back: it
+ * stops what ran there and starts it anew some seconds after it calls the host ready.
+ */
+export async function healed(site: LabSite): Promise<CommandOutcome> {
+  const outcome = await site.succeed(['deploy'])
+  let open: readonly string[] = []
+  await eventually('nothing is left to do', 60_000, async () => {
+    open = openIn(await plan(site))
+    return open.length === 0
+  }).catch((error: unknown) => {
+    throw new Error(`left to do: ${open.join('; ')}`, { cause: error })
+  })
+  return outcome
 }
