@@ -19,7 +19,9 @@ for (const suite of suites) {
     left.push(`${suite}: ${obstacle}`)
     continue
   }
-  const files = globSync(`test/${suite}/**/*.test.ts`, { cwd: root }).sort().map((file) => root + file)
+  const files = globSync(`test/${suite}/**/*.test.ts`, { cwd: root })
+    .sort()
+    .map((file) => root + file)
   await runFiles(files, suite === 'unit')
 }
 
@@ -29,7 +31,13 @@ process.exit(totals.failed === 0 ? 0 : 1)
 
 /** Unit tests share one process; lab tests have one each and run one after the other, because they share the machine. */
 async function runFiles(files: string[], together: boolean): Promise<void> {
-  const stream = run({ files, cwd: root, concurrency: together ? true : 1, isolation: together ? 'none' : 'process', ...(together ? { timeout: 120_000 } : {}) })
+  const stream = run({
+    files,
+    cwd: root,
+    concurrency: together ? true : 1,
+    isolation: together ? 'none' : 'process',
+    ...(together ? { timeout: 120_000 } : {}),
+  })
   const isLeaf = (details: { type?: string | undefined }): boolean => details.type !== 'suite'
   stream.on('test:pass', ({ details, skip }) => {
     if (isLeaf(details) && skip === undefined) totals.passed += 1

@@ -13,21 +13,23 @@ const changesExitCode = 4
 
 export function registerPlan(program: Command, app: () => App): void {
   const command = withLimit(withPhaseChoice(program.command('plan').description('show what a deploy would change; changes nothing')))
-  command.option('--exit-code', `exit with ${changesExitCode} where something would change, with 1 where something is blocked`).action(async (options: PhaseOptions & { exitCode?: boolean }) => {
-    const { open, renderer } = app()
-    const stage = await open({ plans: true })
-    const reports = await stage.plan({
-      phases: chosenPhases(options),
-      limit: parseLimit(stage.site, options.limit),
-      refreshImages: options.pull,
-      reapplyRoles: options.reapplyRoles,
+  command
+    .option('--exit-code', `exit with ${changesExitCode} where something would change, with 1 where something is blocked`)
+    .action(async (options: PhaseOptions & { exitCode?: boolean }) => {
+      const { open, renderer } = app()
+      const stage = await open({ plans: true })
+      const reports = await stage.plan({
+        phases: chosenPhases(options),
+        limit: parseLimit(stage.site, options.limit),
+        refreshImages: options.pull,
+        reapplyRoles: options.reapplyRoles,
+      })
+      const changes = reports.flatMap(({ steps }) => steps).filter(({ outcome }) => outcome.kind === 'change').length
+      const blocked = reports.flatMap(({ steps, errors }) => [...steps.filter(({ outcome }) => outcome.kind === 'blocked'), ...errors]).length
+      renderer.result(planJson(reports), planText(reports, changes, blocked))
+      if (options.exitCode === true && changes > 0) process.exitCode = changesExitCode
+      if (options.exitCode === true && blocked > 0) process.exitCode = 1
     })
-    const changes = reports.flatMap(({ steps }) => steps).filter(({ outcome }) => outcome.kind === 'change').length
-    const blocked = reports.flatMap(({ steps, errors }) => [...steps.filter(({ outcome }) => outcome.kind === 'blocked'), ...errors]).length
-    renderer.result(planJson(reports), planText(reports, changes, blocked))
-    if (options.exitCode === true && changes > 0) process.exitCode = changesExitCode
-    if (options.exitCode === true && blocked > 0) process.exitCode = 1
-  })
 }
 
 /** [{phase, unreachable, unknown, steps: [{host, step, title, outcome, reason, before, after, disruption}]}], unchanged steps left out. */

@@ -5,7 +5,7 @@
  * `images`, or in the one that the environment variable HIVE_IMAGES or the site's variable hive_image_dir names.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { createGunzip } from 'node:zlib'
@@ -63,7 +63,8 @@ export async function siteArchives(site: SiteForArchives): Promise<readonly Arch
     next[path] = read
     archives.push(described(site, path, name, read))
   }
-  if (JSON.stringify(next) !== JSON.stringify(cache)) writeFileAtomic(cachePath, `${JSON.stringify(next, null, 1)}\n`)
+  // A plan of a stage that does not exist yet leaves nothing behind.
+  if (existsSync(site.contextDir) && JSON.stringify(next) !== JSON.stringify(cache)) writeFileAtomic(cachePath, `${JSON.stringify(next, null, 1)}\n`)
   rejectDuplicates(archives)
   return archives
 }
