@@ -35,7 +35,7 @@ export function judge(sight: Sight, options: JudgeOptions): Verdict {
   const isCurrent = (task: Task): boolean => differences(canonicalTask(task.Spec, sight.networkNames), template).length === 0
   const current = sight.tasks.filter(isCurrent)
   const failures = current.filter((task) => failed(task) && Date.parse(task.CreatedAt) >= Date.parse(service.UpdatedAt) - 1000)
-  const given = givenUp(failures)
+  const given = givenUp(failures, options.now - options.waited)
   if (given !== undefined) return { kind: 'failed', ...explain(given, failures.length), task: given }
 
   const wanted = wantedTasks(service, sight)
@@ -74,13 +74,18 @@ const restarts = (service: Service): boolean => {
   return condition === undefined || condition === '' || condition === 'any'
 }
 
-/** The last failure of a slot (of a node, for global services) that failed too often, or that will not be tried again. */
-function givenUp(failures: readonly Task[]): Task | undefined {
+/**
+ * The last failure of a slot (of a node, for global services) that failed too often, or that will not be tried again. Where it is tried
+ * again for ever, what failed before the waiting began counts for nothing: a host that was without power a few times left as many failures.
+ */
+function givenUp(failures: readonly Task[], began: number): Task | undefined {
   for (const ofSlot of Map.groupBy(failures, (task) => `${task.Slot ?? ''}${task.Slot ? '' : (task.NodeID ?? '')}`).values()) {
     const last = latest(ofSlot)
     const attempts = last?.Spec.RestartPolicy
     const tries = attempts?.Condition === 'none' ? 1 : Math.min(patience, (attempts?.MaxAttempts ?? 0) > 0 ? (attempts?.MaxAttempts ?? 0) + 1 : patience)
-    if (ofSlot.length >= tries) return last
+    const final = attempts?.Condition === 'none' || (attempts?.MaxAttempts ?? 0) > 0
+    const counted = final ? ofSlot : ofSlot.filter((task) => Date.parse(task.Status.Timestamp) >= began - 1000)
+    if (counted.length >= tries) return last
   }
   return undefined
 }

@@ -1,6 +1,5 @@
 /** Docker's log streams: frames of 8 bytes header (stream, length) and content, or plain bytes of a terminal. */
 import { Writable } from 'node:stream'
-import Docker from 'dockerode'
 import { dockerGet, dockerStream } from '../docker.ts'
 
 export interface LogLineFound {
@@ -29,10 +28,30 @@ export function eachLogLine(body: NodeJS.ReadableStream, terminal: boolean, onLi
   })
 }
 
-const demuxer = new Docker({ socketPath: '/nowhere' }).modem
+const headerSize = 8
+/** Stream (1: stdout, 2: stderr, 3: an error of docker's own), three zero bytes, length. */
+const isHeader = (bytes: Buffer): boolean => bytes.readUInt8(0) <= 3 && bytes.readUIntBE(1, 3) === 0
 
-/** Parts docker's frames into stdout and stderr. */
-export const demux = (body: NodeJS.ReadableStream, out: NodeJS.WritableStream, err: NodeJS.WritableStream): void => demuxer.demuxStream(body, out, err)
+/** Parts docker's frames into stdout and stderr; docker's own errors go to stderr. What does not begin as a frame is a terminal's bytes: all of it is stdout. */
+export function demux(body: NodeJS.ReadableStream, out: NodeJS.WritableStream, err: NodeJS.WritableStream): void {
+  let rest: Buffer = Buffer.alloc(0)
+  let framed: boolean | undefined
+  body.on('data', (chunk: Buffer) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    while (rest.length >= headerSize) {
+      framed ??= isHeader(rest)
+      if (!framed) break
+      const end = headerSize + rest.readUInt32BE(4)
+      if (rest.length < end) return
+      const target = rest.readUInt8(0) <= 1 ? out : err
+      target.write(rest.subarray(headerSize, end))
+      rest = rest.subarray(end)
+    }
+    if (framed !== false || rest.length === 0) return
+    out.write(rest)
+    rest = Buffer.alloc(0)
+  })
+}
 
 function lines(onLine: (line: string) => void): Writable {
   const decoder = new TextDecoder()

@@ -15,6 +15,8 @@ function sample(): Task {
   if (first === undefined) throw new Error('nothing recorded')
   return first
 }
+/** Waiting since the update. */
+const sinceUpdate = { ...later, waited: later.now - Date.parse(service.UpdatedAt) }
 const after = new Date(Date.parse(service.UpdatedAt) + 5000).toISOString()
 const failing = (id: string, status: Partial<Task['Status']>, slot = 1): Task => ({
   ...sample(),
@@ -53,21 +55,26 @@ suite('a service has converged', () => {
 })
 
 suite('a service is given up', () => {
+  test('not for what failed before the waiting began, as long as it is tried again', () => {
+    const failures = ['a', 'b', 'c'].map((id) => failing(id, { ContainerStatus: { ContainerID: 'c', ExitCode: 128 } }))
+    assert.equal(judge(sight([...tasks, ...failures]), later).kind, 'converged')
+  })
+
   test('when one slot failed three times since the update', () => {
     const failures = ['a', 'b', 'c'].map((id) => failing(id, { ContainerStatus: { ContainerID: 'c', ExitCode: 3 } }))
-    const verdict = judge(sight([...past, ...failures]), later)
+    const verdict = judge(sight([...past, ...failures]), sinceUpdate)
     assert.equal(verdict.kind, 'failed')
     assert.match(verdict.kind === 'failed' ? verdict.what : '', /exit code 3 \(3 times\)/)
   })
 
   test('not when three slots failed once each', () => {
     const failures = [1, 2, 3].map((slot) => failing(`t${slot}`, {}, slot))
-    assert.equal(judge(sight([...past, ...failures]), later).kind, 'waiting')
+    assert.equal(judge(sight([...past, ...failures]), sinceUpdate).kind, 'waiting')
   })
 
   test('not for failures before the update', () => {
     const failures = ['a', 'b', 'c'].map((id) => ({ ...failing(id, {}), CreatedAt: service.CreatedAt }))
-    assert.equal(judge(sight([...tasks, ...failures]), later).kind, 'converged')
+    assert.equal(judge(sight([...tasks, ...failures]), sinceUpdate).kind, 'converged')
   })
 
   test('when no node may take a task for 15 s, not at once', () => {
