@@ -222,7 +222,9 @@ class Deploy {
     if (failure === undefined) return
     const away = new Set(site.hosts.map(({ name }) => name).filter((name) => !clients.some(({ host }) => host === name)))
     // Only for a site that was there before: one that is being made is made whole.
-    if (away.size === 0 || ![...away].every((name) => agents.enrolled(name)) || whyNotSafe(site.hosts, away) !== undefined) throw failure
+    if (away.size === 0 || ![...away].every((name) => agents.enrolled(name))) throw failure
+    const unsafe = whyNotSafe(site.hosts, away)
+    if (unsafe !== undefined) throw unsafe
     emit({ code: 'warning', message: `${failure.message}; the other hosts go on without` })
     this.#leaveOut([...away])
   }

@@ -63,7 +63,14 @@ export async function smallDisk(site: LabSite, host: string, folder: string, siz
  * stops what ran there and starts it anew some seconds after it calls the host ready.
  */
 export async function healed(site: LabSite): Promise<CommandOutcome> {
-  const outcome = await site.succeed(['deploy'])
+  const outcome = await eventually('a deploy begins with a leader', 60_000, () =>
+    site.succeed(['deploy']).catch((error: unknown) => {
+      // Managers that came back may elect once more; any other failure counts.
+      if (String(error).includes('swarm does not have a leader')) return undefined
+      return { error }
+    }),
+  )
+  if ('error' in outcome) throw outcome.error
   let open: readonly string[] = []
   await eventually('nothing is left to do', 60_000, async () => {
     open = openIn(await plan(site))
