@@ -26,7 +26,8 @@ export async function measureAgents(stage: BenchStage): Promise<AgentFigures> {
     Promise.all([...stage.hives, stage.repository].map(async (host) => Number(await stage.site.onHost(host, command))))
   const worked = await onAll(resident)
   const listening: number[] = []
-  for (const host of stage.hives) for (let time = 0; time < restarts; time += 1) listening.push(Number(await stage.site.onHost(host, restart)))
+  for (const host of [...stage.hives, stage.repository])
+    for (let time = 0; time < restarts; time += 1) listening.push(Number(await stage.site.onHost(host, restart)))
   const fresh = await onAll(resident)
   return {
     freshKilobytes: Math.max(...fresh),
