@@ -28,7 +28,7 @@ const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 /** Small heaps and one helper thread: the agent rests at some 75 MiB, and its peaks halve. NODE_OPTIONS of a host have no say. */
 const sea = {
   disableExperimentalSEAWarning: true,
-  execArgv: ['--max-old-space-size=128', '--max-semi-space-size=2', '--v8-pool-size=1', '--optimize-for-size'],
+  execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1', '--v8-pool-size=1', '--optimize-for-size', '--expose-gc'],
   execArgvExtension: 'none',
 }
 
