@@ -1,15 +1,16 @@
 /** Where a service runs, asked from any manager that answers. */
 import type { TaskInfo } from '#gen/hive/v1/docker.ts'
 import type { Stage } from '../../coordinator/index.ts'
+import { managersOf } from '../../coordinator/phases/swarm-role.ts'
 import { HiveError } from '../../proto/errors.ts'
 
-/** The first hive that answers. Throws HiveError 'unreachable'. */
+/** The first manager that answers. Throws HiveError 'unreachable'. */
 export async function anyManager(stage: Stage, signal: AbortSignal) {
-  for (const host of stage.site.hosts.filter((h) => h.isHive)) {
-    const reached = await stage.agents.reach(host.name, signal)
+  for (const name of managersOf(stage.site.hosts)) {
+    const reached = await stage.agents.reach(name, signal)
     if ('client' in reached) return reached.client
   }
-  throw new HiveError('unreachable', `no host of stage ${stage.site.stage} answers`, { hint: 'see `hivecoord status`' })
+  throw new HiveError('unreachable', `no manager of stage ${stage.site.stage}'s swarm answers`, { hint: 'see `hivecoord status`' })
 }
 
 /** Running tasks of a service, by slot. Throws HiveError 'not-found' for a service the inventory does not know. */

@@ -43,7 +43,10 @@ const base = (site: Site, host: Host, facts: SetupHostsFacts): readonly Step[] =
   ...sshd(host),
 ]
 
-/** `previous`: hive hosts before this one. Each waits until those are back in the swarm before its own docker restarts. */
+/**
+ * `previous`: hive hosts that are in the swarm before this one, first of all the one that makes it. Each waits until those are back
+ * in the swarm before its own docker restarts.
+ */
 const containers = (site: Site, host: Host, previous: readonly Host[]): readonly Step[] => [
   docker(host, host.isHive ? previous.map((other) => idOf('swarm', other)) : []),
   ...when(host.isHive && site.dockerNetworks.gwbridge !== undefined, gatewayBridge(site, host)),
@@ -59,7 +62,7 @@ export const setupHosts: Phase<SetupHostsFacts> = {
 
   async steps({ site, limit, facts, reapplyRoles }: PhaseInput<SetupHostsFacts>): Promise<PhaseSteps> {
     const hosts = site.hosts.filter((host) => limit.hosts?.has(host.name) !== false)
-    const hives = hosts.filter((host) => host.isHive)
+    const hives = hosts.filter((host) => host.isHive).sort((a, b) => Number(b.isFirstHive) - Number(a.isFirstHive))
     const steps: Step[] = []
     const blobs = new Map<string, readonly Blob[]>()
     for (const host of hosts) {

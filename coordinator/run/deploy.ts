@@ -6,6 +6,7 @@ import type { SiteAgents } from '../client/site-agents.ts'
 import type { Emit, ErrorReport, HiveEvent, PhaseName, PlannedStep } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
 import type { Limit, Phase } from '../phases/phase.ts'
+import { managersOf } from '../phases/swarm-role.ts'
 import { localIdentity } from '../pki/stage-pki.ts'
 import { attachToActiveRuns } from './attach.ts'
 import { joinTokenBinder } from './bind-step.ts'
@@ -251,7 +252,6 @@ class Deploy {
     if (!this.#mayBegin(planned, allow)) return
     this.#leaveOut(unreachable)
     if (planned.planned.every(({ outcome }) => outcome.kind === 'ok')) return
-    const managers = site.hosts.filter(({ isHive, settings }) => isHive && settings.swarmMode === 'manager').map(({ name }) => name)
     const { changed, errors } = await runSteps({
       phase: phase.name,
       steps: planned.steps,
@@ -259,7 +259,7 @@ class Deploy {
       unreachable: new Set(unreachable),
       blobs: planned.blobs,
       agents,
-      bind: joinTokenBinder(planned.steps, managers, agents),
+      bind: joinTokenBinder(planned.steps, managersOf(site.hosts), agents),
       deployId: this.#runId,
       owner: localIdentity(),
       emit,

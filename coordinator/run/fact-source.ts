@@ -5,6 +5,7 @@ import type { SiteAgents } from '../client/site-agents.ts'
 import type { Site } from '../inventory/site.ts'
 import { authFor } from '../phases/deploy-services/images.ts'
 import type { FactSource, Limit, RunningTask } from '../phases/phase.ts'
+import { managersOf } from '../phases/swarm-role.ts'
 import type { StageState } from './stage-state.ts'
 
 export interface FactSourceOptions {
@@ -52,10 +53,7 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
 
   const listTasks = async (): Promise<ReadonlyMap<string, RunningTask>> => {
     const found = new Map<string, RunningTask>()
-    const client = await ask(
-      site.hosts.filter(({ isHive }) => isHive).map(({ name }) => name),
-      'where services run',
-    )
+    const client = await ask(managersOf(site.hosts), 'where services run')
     if (client === undefined) return found
     const answer = await client.service.tasks({ service: '', runningOnly: true }, { signal }).catch((error: unknown) => {
       // A docker that is in no swarm yet, or not there yet.

@@ -3,11 +3,10 @@ import type { Step } from '#gen/hive/v1/step.ts'
 import { Disruption } from '#gen/hive/v1/step.ts'
 import type { EnsureNetwork } from '#gen/hive/v1/steps_docker.ts'
 import type { Host, Site } from '../../inventory/site.ts'
+import { swarmRole } from '../swarm-role.ts'
 import { hostStep, idOf } from './host-step.ts'
 
 const managementPort = 2377
-
-const roleOf = (host: Host): string => (host.isFirstHive ? 'manager' : host.settings.swarmMode)
 
 /** Docker makes this network at the first join with addresses of its own choice: it must be there before. */
 export const gatewayBridge = (site: Site, host: Host): Step => {
@@ -32,12 +31,12 @@ export const gatewayBridge = (site: Site, host: Host): Step => {
  * `previous`: hive hosts before this one in the inventory.
  */
 export const swarmMember = (site: Site, host: Host, previous: readonly Host[]): Step => {
-  const managers = site.hosts.filter((other) => other.isHive && other.name !== host.name && roleOf(other) === 'manager')
+  const managers = site.hosts.filter((other) => other.isHive && other.name !== host.name && swarmRole(other) === 'manager')
   const reachedAt = host.isFirstHive ? managers : managers.filter((other) => other.isFirstHive || previous.includes(other))
   const value = {
     advertiseAddress: host.address,
     init: host.isFirstHive,
-    role: roleOf(host),
+    role: swarmRole(host),
     remoteAddresses: reachedAt.map((other) => `${other.address}:${managementPort}`),
     joinToken: '',
     dataPathPort: 0,
@@ -66,7 +65,7 @@ export const nodeLabels = (manager: Host, hives: readonly Host[]): Step => {
 
 /** Who of these sets labels: the first hive, or where it is not among them another manager. */
 export const labelling = (hives: readonly Host[]): Host | undefined =>
-  hives.find((hive) => hive.isFirstHive) ?? hives.find((hive) => roleOf(hive) === 'manager')
+  hives.find((hive) => hive.isFirstHive) ?? hives.find((hive) => swarmRole(hive) === 'manager')
 
 const network = (name: string, given: Partial<EnsureNetwork>): EnsureNetwork => ({
   name,

@@ -7,6 +7,7 @@ import type { Step } from '#gen/hive/v1/step.ts'
 import type { Site } from '../../../coordinator/inventory/site.ts'
 import type { Limit } from '../../../coordinator/phases/phase.ts'
 import { setupHosts } from '../../../coordinator/phases/setup-hosts.ts'
+import { managersOf } from '../../../coordinator/phases/swarm-role.ts'
 import { hostFixture, siteFixture, splitNetworks } from './site-fixture.ts'
 
 const facts = { caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', publicKeys: ['ssh-ed25519 AAAA admin'] }
@@ -148,6 +149,18 @@ test('workers are joined as workers and nobody joins at them', async () => {
   assert.equal(specOf(find(steps, 'swarm@p-hive0.pdns'))['role'], 'manager')
   const third = specOf(find(steps, 'swarm@p-hive2.pdns'))
   assert.deepEqual([third['role'], third['remoteAddresses']], ['worker', ['192.168.0.10:2377']])
+})
+
+test('where the first hive is not the first in the inventory, all others join after it', async () => {
+  const hosts = [0, 1, 2, 3].map((index) => ({ ...hostFixture(index, 4, { swarmMode: index === 0 ? 'worker' : 'manager' }), isFirstHive: index === 1 }))
+  const steps = await stepsOf(siteFixture({ hosts }))
+  const swarm = (host: string) => find(steps, `swarm@${host}.pdns`)
+  assert.equal(before(steps, swarm('p-hive1')).has('setup-hosts/swarm@p-hive0.pdns'), false)
+  assert.ok(before(steps, swarm('p-hive0')).has('setup-hosts/swarm@p-hive1.pdns'))
+  assert.ok(before(steps, swarm('p-hive2')).has('setup-hosts/swarm@p-hive0.pdns'))
+  assert.deepEqual(specOf(swarm('p-hive0'))['remoteAddresses'], ['192.168.0.11:2377'])
+  assert.deepEqual(specOf(swarm('p-hive2'))['remoteAddresses'], ['192.168.0.11:2377'])
+  assert.deepEqual(managersOf(hosts), ['p-hive1.pdns', 'p-hive2.pdns'])
 })
 
 test('every server is known by its full name first', async () => {
