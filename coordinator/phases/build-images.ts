@@ -10,6 +10,7 @@ import { type Archive, type ArchivedReference, archivedImage, siteArchives } fro
 import { ansibleContent } from '../ansible/content.ts'
 import { buildOrder, builtBase, contentTags } from '../ansible/content-tag.ts'
 import { missingRoles } from '../ansible/missing-roles.ts'
+import { authFor } from './deploy-services/images.ts'
 import { type Blob, type Image, type Phase, type PhaseInput, type PhaseSteps, type Site, step, stepId } from './phase.ts'
 
 const phase = 'build-images'
@@ -56,7 +57,8 @@ export const buildImages: Phase = {
         contentTag: tags.get(image.name) ?? '',
         content,
         lane: index % lanes,
-        fromAuth: externalAuth(site, from),
+        // Always given: without it the registry of the base image would be shown the site's own password.
+        fromAuth: authFor(from, site) ?? { server: '', user: '', password: '' },
       }
       const title = `build ${image.name} from ${image.from} (${image.roles.join(', ')})`
       steps.push(step(phase, image.name, repository.name, title, 'buildImage', value, { needs, timeoutSeconds: buildSeconds }))
@@ -139,10 +141,4 @@ function definition(site: Site, image: Image) {
     auth: siteAuth(site),
     extraHosts: Object.fromEntries(site.hosts.map((host) => [host.name, host.address])),
   }
-}
-
-/** Log-in for a base image in a registry that the site names in hive_ext_repositories. */
-function externalAuth(site: Site, from: string) {
-  const external = site.externalRegistries.find(({ server }) => server !== '' && from.startsWith(`${server}/`))
-  return external === undefined ? undefined : { ...external }
 }

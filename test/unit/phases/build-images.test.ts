@@ -44,3 +44,21 @@ test('each image is built on the repository server, two at a time, and a limit l
     ['build-images/image_web@p-hive3.pdns'],
   )
 })
+
+test('a base image of somebody else’s registry is asked for without the site’s own password', async () => {
+  const authOf = async (made: Site) => {
+    const { steps } = await buildImages.steps({ ...input(undefined, only('web')), site: made })
+    const kind = steps.at(-1)?.spec?.kind
+    return kind?.$case === 'buildImage' ? kind.value.fromAuth : undefined
+  }
+  const [image] = site.images.filter(({ service }) => service === 'web')
+  assert.ok(image !== undefined)
+  const from = (reference: string): Site => ({
+    ...site,
+    images: [{ ...image, from: reference }],
+    externalRegistries: [{ server: 'https://index.docker.io/v1/', user: 'hub', password: 'p' }],
+  })
+  assert.equal((await authOf(from('quay.io/some/base:1')))?.password, '')
+  assert.equal((await authOf(from('some/base:1')))?.user, 'hub')
+  assert.equal((await authOf(from(`${site.registry.host}:${site.registry.port}/base:1`)))?.user, site.registry.user)
+})
