@@ -76,8 +76,8 @@ export async function resolve(origin: Origin, source: FactSource): Promise<Servi
   const known = typeof pin === 'string' ? pin : ''
   if (version === 'pinned' && known !== '' && !source.refreshImages) return { reference, digest: known }
   const digest = await source.resolveImage(reference).catch((error: unknown) => {
-    // Before the hosts are there nobody can ask; that must not keep a plan from being made.
-    if (error instanceof HiveError && ['unreachable', 'timeout', 'not-found', 'command-failed'].includes(error.code)) return ''
+    // Before the hosts are there nobody can ask; and a registry that refuses one image keeps no other service from being deployed.
+    if (error instanceof HiveError && error.code !== 'cancelled') return ''
     throw error
   })
   if (digest === '') return { reference, digest: known }

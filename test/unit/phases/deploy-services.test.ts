@@ -90,6 +90,8 @@ suite('images', () => {
     const made = withServices(service())
     const nobody: FactSource = { ...facts(made, {}), resolveImage: () => Promise.reject(new HiveError('unreachable', 'no host')) }
     assert.equal((await deployed(made, nobody)).images[0]?.spec.digest, '')
+    const refused: FactSource = { ...facts(made, {}), resolveImage: () => Promise.reject(new HiveError('denied', 'unauthorized')) }
+    assert.equal((await deployed(made, refused)).images[0]?.spec.digest, '')
   })
 })
 
