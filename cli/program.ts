@@ -119,6 +119,8 @@ export async function main(): Promise<void> {
   } finally {
     close()
   }
+  // Connections and timers may be left; what was written to a pipe must have gone out before they are cut.
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
   process.exit()
 }
 
