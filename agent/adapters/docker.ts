@@ -8,6 +8,7 @@ import { inspect } from 'node:util'
 import Docker from 'dockerode'
 import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
+import { pause } from './docker/wait.ts'
 import { assertMayMutate } from './gate.ts'
 
 export interface CallOptions {
@@ -55,8 +56,27 @@ function opaque<T extends object>(value: T): T {
   return Object.defineProperty(value, inspect.custom, { value: () => value.constructor.name })
 }
 
-/** Answers docker's JSON. Throws HiveError: 'unreachable' when docker does not run, 'not-found', 'conflict', 'timeout', else 'command-failed'. */
-export const dockerGet = <T>(path: string, options: CallOptions = {}): Promise<T> => dial('GET', path, 'json', options) as Promise<T>
+/** Milliseconds: swarm's managers took 10 to 27 s to elect a leader after theirs was lost. */
+const electionPatience = 30_000
+
+/**
+ * Answers docker's JSON. Throws HiveError: 'unreachable' when docker does not run, 'not-found', 'conflict', 'timeout', else
+ * 'command-failed'. While the swarm's managers elect a leader it asks again.
+ */
+export async function dockerGet<T>(path: string, options: CallOptions = {}): Promise<T> {
+  const until = Date.now() + electionPatience
+  for (;;) {
+    try {
+      return (await dial('GET', path, 'json', options)) as T
+    } catch (error) {
+      if (!isElecting(error) || Date.now() >= until) throw error
+      await pause(500, options.signal ?? new AbortController().signal)
+    }
+  }
+}
+
+const isElecting = (error: unknown): boolean => error instanceof HiveError && /swarm does not have a leader/i.test(error.message)
+
 export const dockerPost = <T>(path: string, options: CallOptions = {}): Promise<T> => dial('POST', path, 'json', options) as Promise<T>
 export const dockerDelete = (path: string, options: CallOptions = {}): Promise<unknown> => dial('DELETE', path, 'json', options)
 

@@ -55,6 +55,13 @@ suite('docker over its socket', () => {
     await assert.rejects(() => writable(() => dockerPost('/networks/create')), failure('conflict', /in use/))
   })
 
+  test('a question during an election is asked again until there is a leader', async () => {
+    const noLeader = json(503, { message: "The swarm does not have a leader. It's possible that too few managers are online." })
+    answer = (request, response) => (asked.length < 2 ? noLeader : json(200, [{ ID: 'a' }]))(request, response)
+    assert.deepEqual(await dockerGet('/services'), [{ ID: 'a' }])
+    assert.equal(asked.length, 2)
+  })
+
   test('a docker that does not run is told as such', async () => {
     useDockerSocket(join(folder, 'nobody.sock'))
     await assert.rejects(() => dockerGet('/info'), failure('unreachable', /docker is not running yet/))
