@@ -1,5 +1,6 @@
 /** The agent on one host, over ssh: binary, unit, configuration, certificate, running. Each part only where it is missing or differs. */
 import type { Host } from '../inventory/site.ts'
+import type { HostNames } from '../pki/stage-pki.ts'
 import type { SshTarget } from '../providers/provider.ts'
 import { agentUnit } from './agent-unit.ts'
 import { onHost, quoted } from './ssh.ts'
@@ -10,7 +11,9 @@ export interface HostSigner {
   ensureCa(): Promise<void>
   /** The host had an agent before. */
   enrolled?(host: string): boolean
-  signHostCertificate(csrPem: string, host: { readonly name: string; readonly dns: readonly string[]; readonly addresses: readonly string[] }): Promise<string>
+  signHostCertificate(csrPem: string, host: HostNames): Promise<string>
+  /** The certificate that the host has can stay, for the key of its request. */
+  hostCertificateServes(certificatePem: string, csrPem: string, host: HostNames): Promise<boolean>
 }
 
 export interface AgentBinary {
@@ -31,6 +34,7 @@ export interface InstallInput {
 }
 
 const path = '/usr/bin/hive-agent'
+const pkiFolder = '/etc/hive-agent/pki'
 /** A host that boots answers after a while. */
 const patience = 120_000
 
@@ -52,8 +56,8 @@ const writeFile = (file: string, content: string): string => `printf %s ${quoted
 /** Idempotent; safe to repeat after an interruption at any point. */
 export async function installAgent({ host, target, contextDir, pki, binary, signal, say }: InstallInput): Promise<void> {
   const ssh = (script: string, input?: string | Uint8Array, timeout?: number) => onHost(target, script, { contextDir, signal, patience, input, timeout })
-  const { stdout: present } = await ssh(`sha256sum ${path} 2>/dev/null | cut -d" " -f1`)
-  if (present.trim() !== binary.sha256) {
+  const { stdout: installed } = await ssh(`sha256sum ${path} 2>/dev/null | cut -d" " -f1`)
+  if (installed.trim() !== binary.sha256) {
     say('sending the agent')
     await ssh(receive(binary.sha256), await binary.compressed(), 600_000)
   }
@@ -68,14 +72,17 @@ export async function installAgent({ host, target, contextDir, pki, binary, sign
   ].join('\n')
   say('enrolling the agent')
   const { stdout: request } = await ssh(prepare)
-  const certificate = await pki.signHostCertificate(request, { name: host.name, dns: [host.name, host.shortName], addresses: [host.address] })
+  const names = { name: host.name, dns: [host.name, host.shortName], addresses: [host.address] }
+  // A new certificate restarts whatever else serves with it, so the present one stays while it is good.
+  const { stdout: present } = await ssh(`if cmp -s - ${pkiFolder}/ca.pem; then cat ${pkiFolder}/cert.pem; fi 2>/dev/null || true`, pki.caPem)
+  const stays = await pki.hostCertificateServes(present, request, names)
   const start = [
     'set -e',
-    `${path} install-certificate > /dev/null`,
+    ...(stays ? [] : [`${path} install-certificate > /dev/null`]),
     'systemctl daemon-reload',
     'systemctl enable --quiet hive-agent.service',
     'systemctl restart hive-agent.service || { journalctl -u hive-agent.service -n 8 --no-pager -o cat >&2; exit 1; }',
   ].join('\n')
   // The unit is Type=notify: restart returns when the agent listens.
-  await ssh(start, JSON.stringify({ certificate, ca: pki.caPem }), 120_000)
+  await ssh(start, stays ? '' : JSON.stringify({ certificate: await pki.signHostCertificate(request, names), ca: pki.caPem }), 120_000)
 }

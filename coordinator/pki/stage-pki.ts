@@ -2,7 +2,7 @@
  * The trust of one stage: its CA in CONTEXT_DIR/ca (cacert.pem, cakey.pem, serial, as hive-builder lays them out) and
  * the credentials of whoever works with the stage in CONTEXT_DIR/pki/USER@HOST.
  */
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, randomBytes, X509Certificate } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
@@ -121,6 +121,25 @@ export class StagePki {
     })
   }
 
+  /**
+   * A host's present certificate goes on serving: it is recorded as of this CA, names the host as told, is of the key in its request
+   * (PEM), and has more than a third of its life left.
+   */
+  async hostCertificateServes(certificatePem: string, csrPem: string, host: HostNames): Promise<boolean> {
+    if (!this.enrolled(host.name)) return false
+    const { publicKeyOfRequest } = await import('./certificate.ts')
+    const { rawData } = await publicKeyOfRequest(csrPem)
+    const wanted = createPublicKey({ key: Buffer.from(rawData), format: 'der', type: 'spki' })
+    const certificate = this.#ofThisCa(certificatePem, 1 / 3)
+    return (
+      certificate !== undefined &&
+      certificate.publicKey.equals(wanted) &&
+      certificate.subject === `O=hive:agent\nCN=${host.name}` &&
+      host.dns.every((name) => certificate.checkHost(name, { subject: 'never' }) !== undefined) &&
+      host.addresses.every((address) => certificate.checkIP(address) !== undefined)
+    )
+  }
+
   /** A new key and its client certificate (O=role, CN=name, 825 days). Nothing of it is kept here but the entry in the index. */
   async issueClient(bearer: { readonly name: string; readonly role: Exclude<Role, 'hive:agent'> }): Promise<Credentials> {
     await this.ensureCa()
@@ -146,14 +165,23 @@ export class StagePki {
 
   #usable(certificatePem: string, keyPem: string): boolean {
     try {
+      return this.#ofThisCa(certificatePem, 0.3)?.checkPrivateKey(createPrivateKey(keyPem)) === true
+    } catch {
+      return false
+    }
+  }
+
+  /** The certificate, where this CA signed it and at least this share of its life is left. */
+  #ofThisCa(certificatePem: string, leastLeft: number): X509Certificate | undefined {
+    try {
       const certificate = new X509Certificate(certificatePem)
       const issuer = new X509Certificate(this.caPem)
       const from = Date.parse(certificate.validFrom)
       const to = Date.parse(certificate.validTo)
-      const fresh = to - this.#now().getTime() >= (to - from) * 0.3
-      return fresh && certificate.checkPrivateKey(createPrivateKey(keyPem)) && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+      const fresh = to - this.#now().getTime() >= (to - from) * leastLeft
+      return fresh && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey) ? certificate : undefined
     } catch {
-      return false
+      return undefined
     }
   }
 
