@@ -50,7 +50,10 @@ export class CertificateIndex {
 
   #append(entry: IssuedCertificate | Removal): void {
     mkdirSync(join(this.#path, '..'), { recursive: true, mode: 0o700 })
-    appendFileSync(this.#path, `${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true })
+    const text = readTextIfPresent(this.#path) ?? ''
+    // A line cut short by a crash must not swallow the one after it.
+    const begin = text === '' || text.endsWith('\n') ? '' : '\n'
+    appendFileSync(this.#path, `${begin}${JSON.stringify(entry)}\n`, { mode: 0o600, flush: true })
   }
 }
 

@@ -131,8 +131,8 @@ export class StagePki {
     const { rawData } = await publicKeyOfRequest(csrPem)
     const wanted = createPublicKey({ key: Buffer.from(rawData), format: 'der', type: 'spki' })
     const certificate = this.#ofThisCa(certificatePem, 1 / 3)
+    if (certificate === undefined) return false
     return (
-      certificate !== undefined &&
       certificate.publicKey.equals(wanted) &&
       certificate.subject === `O=hive:agent\nCN=${host.name}` &&
       host.dns.every((name) => certificate.checkHost(name, { subject: 'never' }) !== undefined) &&

@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -124,6 +124,16 @@ test("a host's certificate stays while it is this CA's, of the host's key, with 
   now = new Date(now.getTime() - 20 * day)
   pki.forgetHost(hostNames.name)
   assert.equal(await pki.hostCertificateServes(certificate, csr, hostNames), false)
+})
+
+test('an entry that a crash cut short loses nothing but itself', async (t) => {
+  const contextDir = tempFolder(t)
+  const pki = new StagePki({ contextDir, siteName: 'pdns' })
+  const { csr } = await certificateRequest()
+  await pki.signHostCertificate(csr, hostNames)
+  appendFileSync(join(contextDir, 'ca/index.jsonl'), '{"serial":"4')
+  await pki.signHostCertificate(csr, { ...hostNames, name: 'hive1.pdns' })
+  assert.deepEqual([pki.enrolled('hive0.pdns'), pki.enrolled('hive1.pdns')], [true, true])
 })
 
 test('a request whose signature does not fit is refused', async (t) => {
