@@ -6,6 +6,7 @@ import test from 'node:test'
 import type { Step } from '#gen/hive/v1/step.ts'
 import type { Site } from '../../../coordinator/inventory/site.ts'
 import type { Limit } from '../../../coordinator/phases/phase.ts'
+import { readFacts } from '../../../coordinator/phases/setup-hosts/facts.ts'
 import { setupHosts } from '../../../coordinator/phases/setup-hosts.ts'
 import { managersOf } from '../../../coordinator/phases/swarm-role.ts'
 import { hostFixture, siteFixture, splitNetworks } from './site-fixture.ts'
@@ -239,4 +240,13 @@ test("the site's hooks come before docker and at the end, where it has them", as
   }
   const ids = steps.map((step) => step.id)
   assert.equal(new Set(ids).size, ids.length)
+})
+
+test('the stage’s own key opens the admin account beside the one the site names', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'hive-keys-'))
+  t.after(() => rmSync(root, { recursive: true, force: true }))
+  writeFileSync(join(root, 'id_rsa.pub'), 'ssh-rsa AAAA stage\n')
+  writeFileSync(join(root, 'mine.pub'), '# me\nssh-ed25519 BBBB me\n')
+  const site = siteFixture({ rest: { root, contextDir: root, variable: (_host, name) => (name === 'hive_public_key_path' ? 'mine.pub' : undefined) } })
+  assert.deepEqual(readFacts(site), { caPem: '', publicKeys: ['ssh-rsa AAAA stage', 'ssh-ed25519 BBBB me'] })
 })
