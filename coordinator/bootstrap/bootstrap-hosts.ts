@@ -1,4 +1,5 @@
 /** The bootstrap: the only work over ssh. Puts the agent on all hosts that do not answer with this binary already. */
+import { setTimeout as wait } from 'node:timers/promises'
 import { HiveError } from '../../proto/errors.ts'
 import type { Emit } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
@@ -86,7 +87,7 @@ const knownHostPatience = 10_000
 
 /**
  * The log-in that works: the provider's, else the admin user's (setup-hosts may have closed root's), on the first port
- * or on the one setup-hosts sets. `patience` in milliseconds, where there is one port only.
+ * or on the one setup-hosts sets. For `patience` milliseconds a host that does not answer at all is tried again.
  */
 export async function workingTarget(
   host: Host,
@@ -94,24 +95,32 @@ export async function workingTarget(
   contextDir: string,
   signal: AbortSignal,
   patience: number = newHostPatience,
+  tries: (candidate: SshTarget) => Promise<unknown> = (candidate) => onHost(candidate, 'true', { contextDir, signal }),
 ): Promise<SshTarget> {
   const users = [...new Set([target.user, host.settings.admin])]
   const ports = [...new Set([target.port, host.settings.sshdPort])]
-  let first: unknown
-  for (const port of ports) {
-    for (const [index, user] of users.entries()) {
-      const candidate: SshTarget = { ...target, user, port }
-      try {
-        // A host that is still booting gets its time on the first try alone.
-        await onHost(candidate, 'true', { contextDir, signal, patience: index === 0 && ports.length === 1 ? patience : 0 })
-        return candidate
-      } catch (error) {
-        signal.throwIfAborted()
-        first ??= error
-        // Where no sshd answers, another user has no better luck.
-        if (error instanceof HiveError && error.code === 'unreachable') break
+  const end = performance.now() + patience
+  for (;;) {
+    const failures: unknown[] = []
+    for (const port of ports) {
+      for (const user of users) {
+        const candidate: SshTarget = { ...target, user, port }
+        try {
+          await tries(candidate)
+          return candidate
+        } catch (error) {
+          signal.throwIfAborted()
+          failures.push(error)
+          // Where no sshd answers, another user has no better luck.
+          if (unanswered(error)) break
+        }
       }
     }
+    // A host that refused somebody is up, and says more than the port where nobody listens.
+    const refusal = failures.find((error) => !unanswered(error))
+    if (refusal !== undefined || performance.now() >= end) throw refusal ?? failures[0]
+    await wait(300, undefined, { signal })
   }
-  throw first
 }
+
+const unanswered = (error: unknown): boolean => error instanceof HiveError && error.code === 'unreachable'

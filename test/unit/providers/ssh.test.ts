@@ -4,10 +4,13 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { agentUnit } from '../../../coordinator/bootstrap/agent-unit.ts'
+import { workingTarget } from '../../../coordinator/bootstrap/bootstrap-hosts.ts'
 import { quoted, whyNoLogin } from '../../../coordinator/bootstrap/ssh.ts'
 import { renderSshConfig } from '../../../coordinator/bootstrap/ssh-config.ts'
+import type { Host } from '../../../coordinator/inventory/site.ts'
 import { createAdminScript } from '../../../coordinator/providers/prepared/create-admin.ts'
 import type { SshTarget } from '../../../coordinator/providers/provider.ts'
+import { HiveError } from '../../../proto/errors.ts'
 
 const target: SshTarget = { host: 's-hive0.pdns', address: '10.1.0.5', port: 22, user: 'admin', identityFile: '/c/id_rsa', password: undefined }
 
@@ -67,5 +70,32 @@ describe('arguments for a remote shell', () => {
 describe('the unit of the agent', () => {
   it('is the same by bootstrap and by package', () => {
     assert.equal(agentUnit, readFileSync(new URL('../../../packaging/hive-agent.service', import.meta.url), 'utf8'))
+  })
+})
+
+describe('the log-in that works', () => {
+  const host = { settings: { admin: 'admin', sshdPort: 30022 } } as Host
+  const root: SshTarget = { ...target, user: 'root' }
+  const away = new HiveError('unreachable', 'nobody listens')
+  const refused = new HiveError('denied', 'no')
+
+  it('is found on another port and as another user, also while the host still boots', async () => {
+    const asked: string[] = []
+    const found = await workingTarget(host, root, '/c', new AbortController().signal, 60_000, ({ user, port }) => {
+      asked.push(`${user}@${port}`)
+      if (asked.length <= 2 || port === 22) return Promise.reject(away)
+      return user === 'root' ? Promise.reject(refused) : Promise.resolve()
+    })
+    assert.deepEqual([found.user, found.port], ['admin', 30022])
+    assert.deepEqual(asked, ['root@22', 'root@30022', 'root@22', 'root@30022', 'admin@30022'])
+  })
+
+  it('is missing where a host that is up refuses all, which is said at once', async () => {
+    const tries = ({ port }: SshTarget) => Promise.reject(port === 22 ? away : refused)
+    await assert.rejects(workingTarget(host, root, '/c', new AbortController().signal, 60_000, tries), refused)
+    await assert.rejects(
+      workingTarget(host, root, '/c', new AbortController().signal, 0, () => Promise.reject(away)),
+      away,
+    )
   })
 })
