@@ -14,6 +14,8 @@ export interface SshOptions {
   readonly timeout?: number | undefined
   /** Milliseconds during which a host that does not answer yet is tried again. Default 0. */
   readonly patience?: number | undefined
+  /** false: a host key that is not known yet is taken this once and not recorded. Default true. */
+  readonly records?: boolean | undefined
   readonly signal: AbortSignal
 }
 
@@ -39,17 +41,22 @@ function inStageNetwork(contextDir: string): readonly string[] {
  */
 export async function onHost(target: SshTarget, script: string, options: SshOptions): Promise<CommandResult> {
   const asRoot = target.user === 'root' ? `sh -c ${quoted(script)}` : `sudo -n sh -c ${quoted(script)}`
-  const ssh = ['ssh', ...sshArguments(target, options.contextDir), asRoot] as const
+  const ssh = ['ssh', ...sshArguments(target, options.contextDir, options.records ?? true), asRoot] as const
   const inside = inStageNetwork(options.contextDir)
   const argv: readonly [string, ...string[]] = inside.length === 0 ? ssh : ['nsenter', ...inside, ...ssh]
+  const timeout = options.timeout ?? 60_000
   const end = performance.now() + (options.patience ?? 0)
   for (;;) {
     const result = await run(argv, {
       input: options.input ?? '',
-      timeout: options.timeout ?? 60_000,
+      timeout,
       signal: options.signal,
       okCodes: Array.from({ length: 256 }, (_, code) => code),
       ...(target.password === undefined ? {} : { env: askPass(options.contextDir, target.password) }),
+    }).catch((error: unknown) => {
+      // Without the script, which may be long.
+      if (!(error instanceof HiveError) || error.code !== 'timeout') throw error
+      throw new HiveError('timeout', `${place(target)}: a command over ssh took longer than ${timeout / 1000} s`, { host: target.host, log: error.log })
     })
     if (result.code === 0) return result
     if (result.code !== sshFailed) throw commandFailed(target, result)
@@ -59,10 +66,12 @@ export async function onHost(target: SshTarget, script: string, options: SshOpti
   }
 }
 
-function sshArguments({ address, port, user, identityFile, password }: SshTarget, contextDir: string): readonly string[] {
+/** Options and log-in for ssh. Exported for tests. */
+export function sshArguments({ address, port, user, identityFile, password }: SshTarget, contextDir: string, records: boolean): readonly string[] {
   const options = {
     StrictHostKeyChecking: 'accept-new',
-    UserKnownHostsFile: `"${knownHostsOf(contextDir)}"`,
+    // New keys go to the first file, known ones are looked up in all.
+    UserKnownHostsFile: `${records ? '' : '/dev/null '}"${knownHostsOf(contextDir)}"`,
     ConnectTimeout: '10',
     ServerAliveInterval: '10',
     ServerAliveCountMax: '3',

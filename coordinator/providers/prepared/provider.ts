@@ -26,9 +26,10 @@ const byPassword = (site: Site, host: Host, password: string): SshTarget => ({ .
 
 type LogIn = 'works' | 'first-log-in' | HiveError
 
-async function logIn({ site, signal }: ProviderContext, host: Host): Promise<LogIn> {
+/** Only an apply records the keys of hosts that are new. */
+async function logIn({ site, signal }: ProviderContext, host: Host, records: boolean): Promise<LogIn> {
   try {
-    await onHost(byKey(site, host), 'true', { contextDir: site.contextDir, signal, timeout: 20_000 })
+    await onHost(byKey(site, host), 'true', { contextDir: site.contextDir, signal, records, timeout: 20_000 })
     return 'works'
   } catch (error) {
     if (!(error instanceof HiveError)) throw error
@@ -57,7 +58,7 @@ export const preparedProvider: Provider = {
   name: 'prepared',
 
   async plan(context) {
-    const found = await Promise.all(context.site.hosts.map(async (host) => ({ host, logged: await logIn(context, host) })))
+    const found = await Promise.all(context.site.hosts.map(async (host) => ({ host, logged: await logIn(context, host, false) })))
     return found.flatMap(({ host, logged }) => (logged === 'works' ? [] : [action(host, logged)]))
   },
 
@@ -65,7 +66,7 @@ export const preparedProvider: Provider = {
     const { site, signal, emit } = context
     const key = await ensureStageKey(site.contextDir, site.name)
     await allOrErrors(site.hosts, async (host) => {
-      const logged = await logIn(context, host)
+      const logged = await logIn(context, host, true)
       if (logged === 'works') return
       if (logged !== 'first-log-in') throw logged
       emit({ code: 'notice', message: `${host.name}: creating the admin user ${host.settings.admin} over root's password` })
@@ -79,7 +80,7 @@ export const preparedProvider: Provider = {
   async status(context) {
     const found = await Promise.all(
       context.site.hosts.map(async (host): Promise<[string, HostPower]> => {
-        const logged = await logIn(context, host)
+        const logged = await logIn(context, host, false)
         return [host.name, logged === 'works' || logged === 'first-log-in' || logged.code === 'denied' ? 'running' : 'unknown']
       }),
     )

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { agentUnit } from '../../../coordinator/bootstrap/agent-unit.ts'
 import { workingTarget } from '../../../coordinator/bootstrap/bootstrap-hosts.ts'
-import { quoted, whyNoLogin } from '../../../coordinator/bootstrap/ssh.ts'
+import { quoted, sshArguments, whyNoLogin } from '../../../coordinator/bootstrap/ssh.ts'
 import { renderSshConfig } from '../../../coordinator/bootstrap/ssh-config.ts'
 import type { Host } from '../../../coordinator/inventory/site.ts'
 import { createAdminScript } from '../../../coordinator/providers/prepared/create-admin.ts'
@@ -97,5 +97,13 @@ describe('the log-in that works', () => {
       workingTarget(host, root, '/c', new AbortController().signal, 0, () => Promise.reject(away)),
       away,
     )
+  })
+})
+
+describe('a host key that is not known yet', () => {
+  it('is recorded only where hosts are set up, and looked up always', () => {
+    const filesOf = (records: boolean) => sshArguments(target, '/c', records).find((argument) => argument.startsWith('UserKnownHostsFile='))
+    assert.equal(filesOf(true), 'UserKnownHostsFile="/c/known_hosts"')
+    assert.equal(filesOf(false), 'UserKnownHostsFile=/dev/null "/c/known_hosts"')
   })
 })
