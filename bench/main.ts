@@ -14,34 +14,18 @@ const compared: SiteSize = { services: 50, hosts: 3 }
 
 const say = (text: string): void => void process.stderr.write(`${new Date().toTimeString().slice(0, 8)} ${text}\n`)
 
-let current: BenchStage | undefined
-let interrupted = false
-const interruption = Promise.withResolvers<never>()
-interruption.promise.catch(() => undefined)
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    if (interrupted) return
-    interrupted = true
-    say('interrupted')
-    void (current?.interrupt() ?? Promise.resolve()).finally(() => interruption.reject(new Error('interrupted')))
-  })
-
 async function measure(options: Options): Promise<Figures> {
   const machine = machineNow(loadavg()[0] ?? 0)
   const measurements: Measurement[] = []
   const agents: Figures['agents'][number][] = []
   for (const hosts of options.hosts) {
-    if (interrupted) break
+    // Where this process is told to end, its site takes the hosts away.
     const stage = new BenchStage(hosts)
-    current = stage
     try {
-      // The hosts of an interrupted measurement go, whatever still works on them.
-      const work = measureOn(stage, hosts, options)
-      const done = await Promise.race([work, interruption.promise])
+      const done = await measureOn(stage, hosts, options)
       measurements.push(...done.measurements)
       agents.push({ hosts, ...done.agents })
     } finally {
-      current = undefined
       say('destroying the hosts')
       await stage.destroy()
     }
@@ -97,5 +81,5 @@ try {
   process.exitCode = await main()
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = interrupted ? 130 : 1
+  process.exitCode = 1
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CommandOutcome, LabSite, type RunningCommand } from '../test/lab/harness/lab-site.ts'
+import { type CommandOutcome, LabSite } from '../test/lab/harness/lab-site.ts'
 import { tinyImageFolder } from '../test/lab/harness/tiny-image.ts'
 import { contentOf, siteName } from './content.ts'
 import { writeHive, writeServices } from './site.ts'
@@ -26,7 +26,6 @@ export class BenchStage {
   readonly site: LabSite
   readonly hives: readonly string[]
   readonly repository: string
-  #running: RunningCommand | undefined
 
   constructor(hosts: number) {
     const source = mkdtempSync(join(tmpdir(), 'hive-bench-'))
@@ -48,21 +47,8 @@ export class BenchStage {
   }
 
   /** Runs hivecoord and answers what it said and how long it took, from the start of its process to its end. */
-  async command(...args: readonly string[]): Promise<CommandOutcome> {
-    const running = this.site.start(args, { deadline })
-    this.#running = running
-    const outcome = await running.done
-    this.#running = undefined
-    if (outcome.code !== 0)
-      throw new Error(`hivecoord ${args.join(' ')} ended with ${outcome.code ?? outcome.signal}: ${JSON.stringify(outcome.errors, null, 1)}`)
-    return outcome
-  }
-
-  /** Stops the command that runs, and resolves when it has ended. */
-  async interrupt(): Promise<void> {
-    const running = this.#running
-    running?.kill('SIGINT')
-    await running?.done
+  command(...args: readonly string[]): Promise<CommandOutcome> {
+    return this.site.succeed(args, { deadline })
   }
 
   /** Takes all services, volumes and networks of the site away; its images, too, where they are meant. */
