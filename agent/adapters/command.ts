@@ -1,13 +1,13 @@
 /** Running tools: argv arrays, a deadline each, mutation only where it is allowed. */
-import { execa } from 'execa'
-import { HiveError } from '../../proto/errors.ts'
+import { HiveError, messageOf } from '../../proto/errors.ts'
 import { assertMayMutate } from './gate.ts'
+import { runInGroup } from './process-group.ts'
 
 export interface CommandOptions {
   /** The command changes nothing, so a plan may run it. Default false. */
   readonly readOnly?: boolean
   readonly input?: string | Uint8Array
-  /** Milliseconds until the process is killed. Default 60 000. */
+  /** Milliseconds until it is killed with all it started. Default 60 000. */
   readonly timeout?: number
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
@@ -24,36 +24,26 @@ export interface CommandResult {
   readonly stderr: string
 }
 
-/** Runs argv[0] with the rest as arguments, no shell. Throws HiveError 'command-failed' or 'timeout'. */
+/**
+ * Runs argv[0] with the rest as arguments, no shell. What it started goes with it when it is stopped. Throws HiveError
+ * 'command-failed', 'timeout' or 'cancelled'.
+ */
 export async function run(argv: readonly [string, ...string[]], options: CommandOptions = {}): Promise<CommandResult> {
-  const [file, ...args] = argv
+  const [file] = argv
+  const { timeout = 60_000, okCodes = [0], cwd, input, signal, onLine } = options
   if (options.readOnly !== true) assertMayMutate(`run ${argv.join(' ')}`)
-  const child = execa(file, args, {
-    reject: false,
-    all: true,
-    timeout: options.timeout ?? 60_000,
-    killSignal: 'SIGKILL',
-    stdin: options.input === undefined ? 'ignore' : 'pipe',
-    ...(options.input === undefined ? {} : { input: options.input }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    env: { LC_ALL: 'C.UTF-8', ...options.env },
+  if (signal?.aborted === true) throw new HiveError('cancelled', `${file} was stopped`)
+  const env = { ...process.env, LC_ALL: 'C.UTF-8', ...options.env }
+  const end = await runInGroup(argv, { env, cwd, input, timeout, signal, onLine, grace: 0, keepOutput: true, killRest: false }).catch((cause: unknown) => {
+    throw new HiveError('command-failed', `${file} can't be run: ${messageOf(cause)}`, { cause })
   })
-  if (options.onLine !== undefined) {
-    const { onLine } = options
-    void (async () => {
-      for await (const line of child.iterable({ from: 'all' })) onLine(String(line))
-    })().catch(() => undefined)
-  }
-  const result = await child
-  const stdout = String(result.stdout ?? '')
-  const stderr = String(result.stderr ?? '')
-  if (result.timedOut) throw new HiveError('timeout', `${argv.join(' ')}: no end within ${(options.timeout ?? 60_000) / 1000} s`)
-  if (result.isCanceled) throw new HiveError('cancelled', `${file} was stopped`)
-  if (result.exitCode === undefined) throw new HiveError('command-failed', `${file}: ${result.shortMessage ?? 'could not be run'}`, { log: lastLines(stderr) })
-  if (!(options.okCodes ?? [0]).includes(result.exitCode))
-    throw new HiveError('command-failed', `${argv.join(' ')}: exit code ${result.exitCode}`, { log: lastLines(stderr === '' ? stdout : stderr) })
-  return { code: result.exitCode, stdout, stderr }
+  const { code, stdout, stderr } = end
+  if (end.stoppedBy === 'timeout') throw new HiveError('timeout', `${argv.join(' ')}: no end within ${timeout / 1000} s`)
+  if (end.stoppedBy === 'signal') throw new HiveError('cancelled', `${file} was stopped`)
+  const log = lastLines(stderr === '' ? stdout : stderr)
+  if (code === null) throw new HiveError('command-failed', `${argv.join(' ')}: ended by ${end.killedBy}`, { log })
+  if (!okCodes.includes(code)) throw new HiveError('command-failed', `${argv.join(' ')}: exit code ${code}`, { log })
+  return { code, stdout, stderr }
 }
 
 const lastLines = (text: string): string[] => text.trimEnd().split('\n').slice(-15)
