@@ -1,5 +1,5 @@
 /** Docker's log streams: frames of 8 bytes header (stream, length) and content, or plain bytes of a terminal. */
-import { Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { dockerGet, dockerStream } from '../docker.ts'
 
 export interface LogLineFound {
@@ -90,11 +90,21 @@ const query = (options: LogOptions): Record<string, unknown> => ({
   ...(options.since === undefined ? {} : { since: String(options.since.getTime() / 1000) }),
 })
 
-/** Lines of one container of this host. Works with logging drivers that send elsewhere: docker keeps a local cache. */
-export async function containerLogs(container: string, options: LogOptions, onLine: (found: LogLineFound) => void): Promise<void> {
+/** The time that docker put before a line, and the line without it; docker's own errors have none. */
+export function timeOf(line: string): { readonly at: Date | undefined; readonly text: string } {
+  const [, time = '', text = ''] = /^(\d{4}-\d\d-\d\dT\S+) ?(.*)$/s.exec(line) ?? []
+  const at = new Date(time)
+  return Number.isNaN(at.getTime()) ? { at: undefined, text: line } : { at, text }
+}
+
+/**
+ * Lines of one container of this host. Works with logging drivers that send elsewhere: docker keeps a local cache. `source` can be
+ * paused by a receiver that has enough for now.
+ */
+export async function containerLogs(container: string, options: LogOptions, onLine: (found: LogLineFound, source: Readable) => void): Promise<void> {
   const { Config } = await dockerGet<{ Config: { Tty: boolean } }>(`/containers/${encodeURIComponent(container)}/json`, { signal: options.signal })
   const body = await dockerStream('GET', `/containers/${encodeURIComponent(container)}/logs`, { query: query(options), signal: options.signal })
-  await eachLogLine(body, Config.Tty, onLine)
+  await eachLogLine(body, Config.Tty, (found) => onLine(found, body))
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Containers of this host: list, logs, and a command inside one. */
+import type { Readable } from 'node:stream'
 import { ContainerServiceService } from '#gen/hive/v1/docker.ts'
 import type { LogLine } from '#gen/hive/v1/host.ts'
 import type { ContainerListed } from '../../adapters/docker/api-types.ts'
-import { containerLogs } from '../../adapters/docker/logs.ts'
+import { containerLogs, timeOf } from '../../adapters/docker/logs.ts'
 import { dockerGet } from '../../adapters/docker.ts'
 import type { ServerContext } from '../context.ts'
 import { type ServiceRegistration, service } from '../service.ts'
@@ -10,6 +11,8 @@ import { exec } from './exec.ts'
 import { Outbox } from './outbox.ts'
 
 const serviceLabel = 'com.docker.swarm.service.name'
+/** Lines that wait for the caller before docker's stream is paused: a log may be larger than the agent's memory. */
+const fullOutbox = 256
 const taskLabel = 'com.docker.swarm.task.id'
 
 export const containerService = (_context: ServerContext, healthy: (signal: AbortSignal) => Promise<boolean>): ServiceRegistration =>
@@ -37,15 +40,20 @@ export const containerService = (_context: ServerContext, healthy: (signal: Abor
       async *logs({ container, follow, tail, since, timestamps }, { signal }) {
         const outbox = new Outbox<LogLine>()
         const options = { follow, tail: tail === 0 ? undefined : tail, since, timestamps: true, signal }
-        containerLogs(container, options, ({ stream, line }) => {
+        let source: Readable | undefined
+        containerLogs(container, options, ({ stream, line }, body) => {
+          source = body
           // Docker puts the time before the line; it travels apart, and in the line only when asked for.
-          const space = line.indexOf(' ')
-          outbox.put({ at: new Date(line.slice(0, space)), source: container, line: timestamps ? line : line.slice(space + 1), stderr: stream === 'stderr' })
+          const { at, text } = timeOf(line)
+          if (outbox.put({ at, source: container, line: timestamps ? line : text, stderr: stream === 'stderr' }) >= fullOutbox) body.pause()
         }).then(
           () => outbox.close(),
           (error: unknown) => outbox.fail(error),
         )
-        yield* outbox
+        for await (const line of outbox) {
+          yield line
+          if (outbox.waiting === 0) source?.resume()
+        }
       },
     },
     healthy,

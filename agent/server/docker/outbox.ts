@@ -12,6 +12,11 @@ export class Outbox<T> implements AsyncIterable<T> {
     return this.#waiting.length
   }
 
+  /** How many items wait. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   close(): void {
     this.#closed = true
     this.#wake?.()

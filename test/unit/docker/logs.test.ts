@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { suite, test } from 'node:test'
-import { eachLogLine } from '../../../agent/adapters/docker/logs.ts'
+import { eachLogLine, timeOf } from '../../../agent/adapters/docker/logs.ts'
 
 const frame = (stream: number, text: string): Buffer => {
   const header = Buffer.alloc(8)
@@ -31,5 +31,12 @@ suite('a log of docker', () => {
 
   test('of a terminal has no frames', async () => {
     assert.deepEqual(await linesOf(Buffer.from('a terminal\nhas none\n'), 5), ['stdout: a terminal', 'stdout: has none'])
+  })
+
+  test('has a time before each line, but for docker\u2019s own errors', () => {
+    assert.deepEqual(timeOf('2024-05-06T07:08:09.123456789Z  said this'), { at: new Date('2024-05-06T07:08:09.123Z'), text: ' said this' })
+    assert.deepEqual(timeOf('2024-05-06T07:08:09Z'), { at: new Date('2024-05-06T07:08:09Z'), text: '' })
+    for (const line of ['Error grabbing logs: node is not available', '', '2024-99-99T77 no time'])
+      assert.deepEqual(timeOf(line), { at: undefined, text: line })
   })
 })
