@@ -5,8 +5,9 @@ import { encodeEvent, type Journal, type RunHeader } from './journal.ts'
 
 type Payload = NonNullable<RunEvent['event']>
 
-/** Log lines and progress of one run above this number are dropped: they would fill memory and disk. */
+/** Log lines and progress of one run above this number, or these bytes, are dropped: they would fill memory and disk. */
 const chatterLimit = 20_000
+const chatterBytes = 4 * 1024 * 1024
 const lineLimit = 4096
 
 /**
@@ -27,6 +28,7 @@ export class Run {
   readonly #now: () => Date
   #seq = 0n
   #chatter = 0
+  #chatterBytes = 0
   #watchers = new Set<() => void>()
 
   constructor(header: RunHeader, journal: Journal, now: () => Date) {
@@ -67,9 +69,12 @@ export class Run {
   }
 
   #say(stepId: string, event: Payload): void {
-    this.#chatter += 1
     if (this.#chatter > chatterLimit || this.ended !== undefined) return
-    const said: Payload = this.#chatter === chatterLimit ? { $case: 'log', value: { line: 'further output of this run is left out' } } : event
+    this.#chatter += 1
+    if (event.$case === 'log') this.#chatterBytes += Buffer.byteLength(event.value.line)
+    const full = this.#chatter === chatterLimit || this.#chatterBytes > chatterBytes
+    if (full) this.#chatter = chatterLimit + 1
+    const said: Payload = full ? { $case: 'log', value: { line: 'further output of this run is left out' } } : event
     // Output that cannot be kept is no reason to stop the work.
     this.#emit(stepId, said, false).catch(() => undefined)
   }

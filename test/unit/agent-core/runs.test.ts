@@ -240,3 +240,22 @@ test('the lock is a lease: renewed by its owner, refused to others until it expi
   assert.equal((await restarted.release('b')).granted, false)
   assert.equal((await restarted.release('c')).held, false)
 })
+
+test('output that would fill memory is left out, and the run says so once', async () => {
+  const line = 'x'.repeat(10_000)
+  const { runs, start } = await open({
+    loud: {
+      apply: async ({ log }) => {
+        for (let count = 0; count < 3000; count += 1) log(line)
+      },
+    },
+  })
+  const events = await collect(runs, (await start('k', [step('loud')])).runId)
+  const lines = events.flatMap(({ event }) => (event?.$case === 'log' ? [event.value.line] : []))
+  assert.ok(lines.join('').length < 5 * 1024 * 1024)
+  assert.deepEqual(
+    lines.filter((said) => said.includes('left out')),
+    [lines.at(-1)],
+  )
+  assert.deepEqual(resultsOf(events), { loud: StepResult.CHANGED })
+})
