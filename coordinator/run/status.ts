@@ -67,7 +67,15 @@ export async function stageStatus({ site, agents, provider, signal }: StatusInpu
       node: swarm?.nodes.find(({ name }) => name === host.shortName || name === host.name),
     }
   })
+  notices.push(...strangers(site, swarm?.services ?? []))
   return { hosts, services: swarm?.services, lock: await lockState(reached, signal), notices }
+}
+
+/** Services of the swarm that the inventory does not have for this stage, as a remark. They are never removed by inference. */
+export function strangers({ services: known, stage }: Pick<Site, 'services' | 'stage'>, running: readonly Pick<ServiceInfo, 'name'>[]): readonly string[] {
+  const names = new Set(known.map(({ name }) => name))
+  const others = running.map(({ name }) => name).filter((name) => !names.has(name))
+  return others.length === 0 ? [] : [`in the swarm, but not in the inventory of stage ${stage}: ${others.sort().join(', ')}`]
 }
 
 async function powerOf(site: Site, provider: Provider, signal: AbortSignal): Promise<ReadonlyMap<string, HostPower>> {
