@@ -9,6 +9,3 @@ export function findHost(site: Site, name: string): Host {
   if (found !== undefined) return found
   throw new HiveError('not-found', `stage ${site.stage} has no host ${name}`, { hint: `it has ${site.hosts.map((host) => host.shortName).join(', ')}` })
 }
-
-/** All of a comma-separated list. */
-export const findHosts = (site: Site, names: string): Host[] => names.split(',').map((name) => findHost(site, name.trim()))
