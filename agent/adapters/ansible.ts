@@ -6,8 +6,8 @@ import { callbackPlugin, callbackPluginName } from './ansible/callback-plugin.ts
 import { AnsibleOutput, type PlaySummary } from './ansible/output.ts'
 import { type AnsibleTarget, ansibleConfig, connections, folderVariables, playbook } from './ansible/playbook.ts'
 import { runGroup } from './ansible/process.ts'
-import { stateFolder } from './ansible/state-folder.ts'
 import { runFolder, withContent } from './ansible/work-folder.ts'
+import { stateFolder } from './state-folder.ts'
 
 export interface ApplyRoles {
   readonly target: AnsibleTarget

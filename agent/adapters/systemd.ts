@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { run } from './command.ts'
 import { readFileState, readText, rootFile, writeFileAtomic } from './files.ts'
+import { stateFolder } from './state-folder.ts'
 
 export interface UnitStatus {
   readonly name: string
@@ -101,8 +102,7 @@ export function unreadFiles(
   return [...unread.map((file) => file.path), ...missing.filter((path) => valid?.[path] !== undefined)]
 }
 
-const notes = '/var/lib/hive-agent/reloads'
-const notePath = (unit: string): string => `${notes}/${unit.replaceAll('/', '_')}`
+const notePath = (unit: string): string => `${stateFolder()}/reloads/${unit.replaceAll('/', '_')}`
 
 /** Files of `paths` that the active unit has not read. Paths that are no regular files are passed over. */
 export async function unreadBy(unit: UnitStatus, paths: readonly string[]): Promise<string[]> {

@@ -86,6 +86,15 @@ export class BlobStore {
     return false
   }
 
+  /** Takes it away unless it was used less than `unused` milliseconds ago. True when it is not there any more. */
+  async forget(sha256: string, unused: number): Promise<boolean> {
+    const path = join(this.#folder, sha256)
+    const found = await stat(path).catch(() => undefined)
+    if (found !== undefined && this.#now().getTime() - found.mtimeMs < unused) return false
+    await rm(path, { force: true })
+    return true
+  }
+
   async #demandSpace(size: number): Promise<void> {
     const { bavail, bsize } = await statfs(this.#folder)
     const free = bavail * bsize

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { Server } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { messageOf } from '../../proto/errors.ts'
-import { BlobStore } from '../runs/blobs.ts'
+import { removeLeftovers } from '../adapters/ansible/work-folder.ts'
+import { useStateFolder } from '../adapters/state-folder.ts'
+import { BlobStore, blobsOf } from '../runs/blobs.ts'
 import type { ExecutionEnvironment } from '../runs/execute.ts'
 import { KeyedLock } from '../runs/keyed-lock.ts'
 import { LeaseHolder } from '../runs/lease.ts'
@@ -16,6 +18,7 @@ import { implement } from './calls.ts'
 import type { AgentConfig } from './config.ts'
 import type { ServerContext } from './context.ts'
 import { MtlsServerCredentials, watchPki } from './credentials.ts'
+import { keySweep } from './key-sweep.ts'
 import { loadPki } from './pki.ts'
 import { allServices } from './register.ts'
 
@@ -56,16 +59,24 @@ export async function startAgent({ config, executors, log, now = () => new Date(
   const started = now()
   const pki = await loadPki(config.pkiDir)
   await mkdir(config.stateDir, { recursive: true, mode: 0o711 })
+  useStateFolder(config.stateDir)
+  const work = join(config.stateDir, 'work')
+  await removeLeftovers(work)
   const blobs = new BlobStore(join(config.stateDir, 'blobs'), now)
+  const sweep = keySweep(work, blobs, () => blobsOf(runs.activeSteps()))
   const environment: ExecutionEnvironment = {
     hostName: config.host,
     executors,
     keys: new KeyedLock(),
-    blobPath: (sha256) => blobs.path(sha256),
+    blobPath: (sha256) => {
+      sweep.later()
+      return blobs.path(sha256)
+    },
     now,
     ...limits,
   }
   const runs = await Runs.open({ ...environment, ...limits, folder: join(config.stateDir, 'runs') })
+  sweep.later()
   const context: ServerContext = {
     config,
     log,
@@ -97,6 +108,7 @@ export async function startAgent({ config, executors, log, now = () => new Date(
     reload: watcher.reload,
     stop: async () => {
       watcher.close()
+      sweep.close()
       await runs.close()
       await new Promise<void>((resolve) => {
         const impatience = setTimeout(() => {

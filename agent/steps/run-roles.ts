@@ -7,12 +7,12 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RunRoles } from '#gen/hive/v1/steps_ansible.ts'
 import { HiveError } from '../../proto/errors.ts'
-import { stateFolder } from '../adapters/ansible/state-folder.ts'
 import { applyRoles } from '../adapters/ansible.ts'
 import type { ContainerListed } from '../adapters/docker/api-types.ts'
 import { pause } from '../adapters/docker/wait.ts'
 import { dockerGet } from '../adapters/docker.ts'
 import { assertMayMutate } from '../adapters/gate.ts'
+import { stateFolder } from '../adapters/state-folder.ts'
 import { type CheckOutcome, change, type Executor, ok, type StepContext } from './executor.ts'
 
 /** How long a container may take to appear once the step is applied, milliseconds. */

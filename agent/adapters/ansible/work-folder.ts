@@ -1,7 +1,4 @@
-/**
- * Unpacked site content, one folder for each content digest. Kept for the next run, except where it holds the key of
- * the site's CA: then it goes with the last run that uses it.
- */
+/** Unpacked site content, one folder for each content digest. Kept for the next run, except where it holds the key of the site's CA. */
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../command.ts'
@@ -9,6 +6,9 @@ import { assertMayMutate } from '../gate.ts'
 
 /** How many unpacked contents that nobody uses are kept. */
 const kept = 3
+
+/** The CA's key in a folder of content. */
+const keyFile = 'context/ca/cakey.pem'
 
 const users = new Map<string, number>()
 const unpacking = new Map<string, Promise<string>>()
@@ -24,7 +24,6 @@ export async function withContent<T>(root: string, sha256: string, archive: stri
     if (left > 0) users.set(sha256, left)
     else {
       users.delete(sha256)
-      if (await exists(join(root, sha256, 'context/ca/cakey.pem'))) await rm(join(root, sha256), { recursive: true, force: true })
       await prune(root)
     }
   }
@@ -67,8 +66,32 @@ async function unpack(root: string, sha256: string, archive: string, signal: Abo
   return folder
 }
 
+/**
+ * Takes away contents with the key of the site's CA that nobody uses and that are not `needed`, once `forget` has let go of the archive
+ * (true). Answers whether some are left.
+ */
+export async function forgetKeys(root: string, needed: ReadonlySet<string>, forget: (sha256: string) => Promise<boolean>): Promise<boolean> {
+  let left = false
+  for (const name of await contents(root)) {
+    if (!(await exists(join(root, name, keyFile)))) continue
+    // The archive first: after a kill in between this folder still tells of it.
+    if (!users.has(name) && !needed.has(name) && (await forget(name))) await rm(join(root, name), { recursive: true, force: true })
+    else left = true
+  }
+  return left
+}
+
+/** Takes away folders that runs of a killed agent left. Not while anything runs. */
+export async function removeLeftovers(root: string): Promise<void> {
+  const names = (await readdir(root).catch(() => [])).filter((name) => /^(run|unpack)-/.test(name))
+  await Promise.all(names.map((name) => rm(join(root, name), { recursive: true, force: true })))
+}
+
+const contents = async (root: string): Promise<string[]> => (await readdir(root).catch(() => [])).filter((name) => /^[0-9a-f]{64}$/.test(name))
+
 async function prune(root: string): Promise<void> {
-  const digests = (await readdir(root).catch(() => [])).filter((name) => /^[0-9a-f]{64}$/.test(name) && !users.has(name))
+  const withKey = await Promise.all((await contents(root)).map(async (name) => ({ name, key: await exists(join(root, name, keyFile)) })))
+  const digests = withKey.filter(({ name, key }) => !key && !users.has(name)).map(({ name }) => name)
   const ages = await Promise.all(digests.map(async (name) => ({ name, at: (await stat(join(root, name)).catch(() => undefined))?.mtimeMs ?? 0 })))
   const old = ages.sort((a, b) => b.at - a.at).slice(kept)
   await Promise.all(old.map(({ name }) => rm(join(root, name), { recursive: true, force: true })))
