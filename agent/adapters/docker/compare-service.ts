@@ -4,6 +4,7 @@
  */
 import type { ServiceSpec, TaskSpec } from './api-types.ts'
 import { familiar, parseReference } from './images.ts'
+import { withoutPasswords } from './passwords.ts'
 import { capability } from './service-spec.ts'
 
 /** Field → one comparable text. Variables are parted by NUL, which none can contain. */
@@ -77,7 +78,7 @@ export function differences(before: Canonical, after: Canonical): FieldDifferenc
   for (const [field, wanted] of after) {
     const actual = before.get(field) ?? ''
     if (actual === wanted) continue
-    const shown = field === 'environment' ? changedVariables(actual, wanted) : { before: actual, after: wanted }
+    const shown = field === 'environment' ? changedVariables(actual, wanted) : { before: withoutPasswords(actual), after: withoutPasswords(wanted) }
     found.push({ field, ...shown, restarts: !quietFields.has(field) })
   }
   return found

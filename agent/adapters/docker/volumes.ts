@@ -2,6 +2,7 @@
 import type { EnsureVolume } from '#gen/hive/v1/steps_docker.ts'
 import { dockerGet, dockerPost, orUndefined } from '../docker.ts'
 import type { Volume } from './api-types.ts'
+import { withoutPasswords } from './passwords.ts'
 
 export const inspectVolume = (name: string, signal: AbortSignal): Promise<Volume | undefined> =>
   orUndefined(dockerGet<Volume>(`/volumes/${encodeURIComponent(name)}`, { signal }))
@@ -15,10 +16,7 @@ export const sameOptions = (left: Readonly<Record<string, string>>, right: Reado
   normalised(left).join('\n') === normalised(right).join('\n')
 
 /** For people: a password among mount options is left out. */
-export const describeOptions = (options: Readonly<Record<string, string>>): string =>
-  normalised(options)
-    .map((option) => option.replace(/(pass(?:word)?|credentials?)=[^,]*/gi, '$1=…'))
-    .join(' ')
+export const describeOptions = (options: Readonly<Record<string, string>>): string => normalised(options).map(withoutPasswords).join(' ')
 
 const normalised = (options: Readonly<Record<string, string>>): string[] =>
   Object.entries(options)

@@ -2,6 +2,7 @@
 import { VolumeServiceService } from '#gen/hive/v1/docker.ts'
 import { HiveError } from '../../../proto/errors.ts'
 import type { Volume } from '../../adapters/docker/api-types.ts'
+import { optionsWithoutPasswords } from '../../adapters/docker/passwords.ts'
 import { inspectVolume } from '../../adapters/docker/volumes.ts'
 import { dockerDelete, dockerGet } from '../../adapters/docker.ts'
 import type { ServerContext } from '../context.ts'
@@ -17,7 +18,7 @@ export const volumeService = (context: ServerContext, healthy: (signal: AbortSig
           volumes: (Volumes ?? []).map((volume) => ({
             name: volume.Name,
             driver: volume.Driver,
-            options: { ...volume.Options },
+            options: optionsWithoutPasswords(volume.Options ?? {}),
             mountpoint: volume.Mountpoint,
           })),
         }
