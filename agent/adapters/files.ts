@@ -98,17 +98,22 @@ async function stage(file: string, content: Uint8Array | string, properties: Fil
   assertMayMutate(`write ${file}`)
   const target = await resolveLinks(file)
   const folder = path.dirname(target)
-  await fs.mkdir(folder, { recursive: true, mode: 0o755 })
   const temporary = path.join(folder, `.${path.basename(target)}.hive-new`)
-  await fs.rm(temporary, { force: true })
-  const handle = await fs.open(temporary, 'wx', 0o600)
   try {
-    await handle.writeFile(content)
-    await handle.chown(properties.uid, properties.gid)
-    await handle.chmod(properties.mode)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    await fs.mkdir(folder, { recursive: true, mode: 0o755 })
+    await fs.rm(temporary, { force: true })
+    const handle = await fs.open(temporary, 'wx', 0o600)
+    try {
+      await handle.writeFile(content)
+      await handle.chown(properties.uid, properties.gid)
+      await handle.chmod(properties.mode)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (thrown) {
+    await fs.rm(temporary, { force: true }).catch(() => undefined)
+    throw unwritable(file, thrown)
   }
   const commit = async (): Promise<void> => {
     await fs.rename(temporary, target)
@@ -117,6 +122,15 @@ async function stage(file: string, content: Uint8Array | string, properties: Fil
     if (await exists('/sys/fs/selinux/enforce')) await run(['restorecon', target], { okCodes: [0, 1] })
   }
   return { temporary, commit }
+}
+
+/** What the host's own state forbids is no defect of the agent's. */
+function unwritable(file: string, thrown: unknown): unknown {
+  const code = (thrown as NodeJS.ErrnoException).code
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new HiveError('blocked', `${file} can't be written: no space left`, { hint: 'free space on the host, or give it a larger disk', cause: thrown })
+  if (code === 'EROFS') return new HiveError('blocked', `${file} can't be written: its file system is read only`, { cause: thrown })
+  return thrown
 }
 
 async function resolveLinks(file: string): Promise<string> {
