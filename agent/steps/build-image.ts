@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises'
 import type { BuildImage } from '#gen/hive/v1/steps_ansible.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { buildContainerName, commitBuildContainer, removeBuildContainer, startBuildContainer } from '../adapters/ansible/build-container.ts'
-import { forgetOtherTags, inspectImage, pullImage, pushImage } from '../adapters/ansible/images.ts'
+import { forgetOtherTags, pushImage } from '../adapters/ansible/images.ts'
 import { copyTag, manifestDigest } from '../adapters/ansible/registry.ts'
 import { applyRoles } from '../adapters/ansible.ts'
+import { inspectImage, parseReference, pullImage } from '../adapters/docker/images.ts'
 import { type CheckOutcome, change, type Executor, ok, type StepContext } from './executor.ts'
 
 const proxyVariables = /^(https?_proxy|no_proxy|pip_cert|pip_index_url|pip_trusted_host)$/i
@@ -49,7 +50,8 @@ async function build(spec: BuildImage, context: StepContext): Promise<void> {
   let base = await inspectImage(spec.from, signal)
   if (base === undefined) {
     log(`pulling ${spec.from}`)
-    await pullImage(spec.from, spec.fromAuth ?? spec.auth, signal, log)
+    const onProgress = (done: number, total: number): void => context.progress(spec.from, done, total, 'bytes')
+    await pullImage(parseReference(spec.from), { auth: spec.fromAuth ?? spec.auth, signal, onProgress })
     base = await inspectImage(spec.from, signal)
   }
   if (base === undefined) throw new HiveError('not-found', `${spec.from} is not there after its pull`)

@@ -1,8 +1,9 @@
 /** A base image that the site ships as an archive is in the site's registry, under its own tag and one of its content. */
 import type { EnsureArchivedImage } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../proto/errors.ts'
-import { importRootFilesystem, inspectImage, loadArchive, pushImage, splitReference, tagImage, untagImage } from '../adapters/ansible/images.ts'
+import { importRootFilesystem, loadArchive, pushImage, untagImage } from '../adapters/ansible/images.ts'
 import { copyTag, manifestDigest } from '../adapters/ansible/registry.ts'
+import { inspectImage, parseReference, tagImage } from '../adapters/docker/images.ts'
 import { type CheckOutcome, change, type Executor, ok, type StepContext } from './executor.ts'
 
 export const ensureArchivedImage: Executor<EnsureArchivedImage> = {
@@ -12,7 +13,7 @@ export const ensureArchivedImage: Executor<EnsureArchivedImage> = {
   check: (spec, context) => compare(spec, context),
 
   async apply(spec, context) {
-    const { repository, tag } = splitReference(spec.reference)
+    const { repository, tag } = parseReference(spec.reference)
     if ((await manifestDigest(repository, spec.contentTag, spec.auth, context.signal)) === undefined) await ship(spec, repository, context)
     await copyTag(repository, spec.contentTag, tag, spec.auth, context.signal)
   },
@@ -21,7 +22,7 @@ export const ensureArchivedImage: Executor<EnsureArchivedImage> = {
 }
 
 async function compare(spec: EnsureArchivedImage, { signal }: StepContext): Promise<CheckOutcome> {
-  const { repository, tag } = splitReference(spec.reference)
+  const { repository, tag } = parseReference(spec.reference)
   try {
     const [content, named] = await Promise.all([
       manifestDigest(repository, spec.contentTag, spec.auth, signal),
@@ -47,10 +48,10 @@ async function ship(spec: EnsureArchivedImage, repository: string, context: Step
     await loadArchive(path, signal, log)
     const source = await inspectImage(spec.sourceReference, signal)
     if (source === undefined) throw new HiveError('invalid-input', `${spec.name} holds no image ${spec.sourceReference}`)
-    await tagImage(source.Id, repository, spec.contentTag, signal)
+    await tagImage(source.Id, { repository, tag: spec.contentTag }, signal)
   }
   log(`pushing ${contentReference}`)
   await pushImage(repository, spec.contentTag, spec.auth, signal, log)
   // A build pulls it by its content tag, and finds it here already; the other name is only the archive's.
-  if (!spec.rootFilesystem && splitReference(spec.sourceReference).repository !== repository) await untagImage(spec.sourceReference, signal)
+  if (!spec.rootFilesystem && parseReference(spec.sourceReference).repository !== repository) await untagImage(spec.sourceReference, signal)
 }

@@ -1,8 +1,8 @@
 /** The container that an image is built in, from its making to the commit. */
 import type { BuildImage } from '#gen/hive/v1/steps_ansible.ts'
 import { HiveError, messageOf } from '../../../proto/errors.ts'
+import type { ImageConfig } from '../docker/api-types.ts'
 import { dockerDelete, dockerGet, dockerPost, orUndefined } from '../docker.ts'
-import type { ImageConfig } from './images.ts'
 
 /** On the container and so on the image: the content tag it was built for. */
 const label = 'hive.build'

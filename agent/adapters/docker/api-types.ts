@@ -60,8 +60,15 @@ export interface Volume {
   readonly Options?: Record<string, string> | null
 }
 
+/** The part of an image's configuration that a commit must put back. */
+export interface ImageConfig {
+  readonly Entrypoint?: readonly string[] | null
+  readonly Cmd?: readonly string[] | null
+}
+
 export interface Image {
   readonly Id: string
+  readonly Config?: ImageConfig | null
   readonly RepoTags?: readonly string[] | null
   readonly RepoDigests?: readonly string[] | null
   readonly Size: number

@@ -34,7 +34,7 @@ export const hasDigest = (image: Image, repository: string, digest: string): boo
     return other.digest === digest && familiar(other.repository) === familiar(repository)
   })
 
-export const tagImage = (source: string, target: Reference, signal: AbortSignal): Promise<unknown> =>
+export const tagImage = (source: string, target: Pick<Reference, 'repository' | 'tag'>, signal: AbortSignal): Promise<unknown> =>
   dockerPost(`/images/${source}/tag`, { query: { repo: target.repository, tag: target.tag }, signal })
 
 interface PullLine {
@@ -91,16 +91,20 @@ const hintFor = (failure: string): string | undefined => {
 }
 
 /** The lines of a stream of JSON documents, one a line, as docker reports progress. */
-export async function eachJsonLine(body: AsyncIterable<Buffer | string>, onLine: (line: unknown) => void): Promise<void> {
+export const eachJsonLine = (body: AsyncIterable<Buffer | string>, onLine: (line: unknown) => void): Promise<void> =>
+  eachLine(body, (line) => onLine(JSON.parse(line)))
+
+/** The lines of a stream, empty ones left out. */
+export async function eachLine(body: AsyncIterable<Buffer | string>, onLine: (line: string) => void): Promise<void> {
   let rest = ''
   const decoder = new TextDecoder()
   for await (const chunk of body) {
     rest += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })
     const lines = rest.split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') onLine(JSON.parse(line))
+    for (const line of lines) if (line.trim() !== '') onLine(line)
   }
-  if (rest.trim() !== '') onLine(JSON.parse(rest))
+  if (rest.trim() !== '') onLine(rest)
 }
 
 /**

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BuildImage } from '#gen/hive/v1/steps_ansible.ts'
 import { commitChanges, createBody } from '../../../agent/adapters/ansible/build-container.ts'
-import { splitReference } from '../../../agent/adapters/ansible/images.ts'
 import { ansibleConfig, connections, folderVariables, playbook } from '../../../agent/adapters/ansible/playbook.ts'
 
 const spec = (change: Partial<BuildImage> = {}): BuildImage => ({
@@ -44,12 +43,6 @@ test("the build container sleeps, and the image's own variables win over proxies
   const body = createBody(spec({ environment: { http_proxy: 'own' } }), {}, { http_proxy: 'host', no_proxy: 'x' })
   assert.deepEqual(body['Env'], ['http_proxy=own', 'no_proxy=x'])
   assert.deepEqual(body['Entrypoint'], [])
-})
-
-test('references are split at the tag and not at a port', () => {
-  assert.deepEqual(splitReference('reg:5000/a/b'), { repository: 'reg:5000/a/b', tag: 'latest' })
-  assert.deepEqual(splitReference('reg:5000/a:1'), { repository: 'reg:5000/a', tag: '1' })
-  assert.deepEqual(splitReference('a@sha256:00'), { repository: 'a', tag: 'sha256:00' })
 })
 
 test('the target is reached through docker, this host without ssh', () => {
