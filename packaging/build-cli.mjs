@@ -1,5 +1,5 @@
 // Bundles hivecoord into build/dist/hivecoord/ when its sources are newer: ESM in chunks, so that a command loads only what it uses.
-import { existsSync, globSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { generate } from './generate.mjs'
@@ -17,10 +17,11 @@ export async function buildCli() {
   if (existsSync(entry) && statSync(entry).mtimeMs >= sources) return entry
   mkdirSync(output, { recursive: true })
   const { build } = await import('esbuild')
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: { main: 'cli/main.ts' },
     outdir: output,
+    write: false,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     splitting: true,
@@ -33,7 +34,24 @@ export async function buildCli() {
     banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
     logLevel: 'warning',
   })
+  // The entry last: it names the others, and another process may read while this one writes.
+  for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === entry) - Number(b.path === entry))) writeWhole(path, contents)
+  removeOld(new Set(outputFiles.map(({ path }) => path)))
   return entry
+}
+
+function writeWhole(path, contents) {
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, contents)
+  renameSync(temporary, path)
+}
+
+/** Chunks of earlier bundles, an hour old: a command that still runs may load one late. */
+function removeOld(current) {
+  for (const name of readdirSync(output)) {
+    const path = join(output, name)
+    if (!current.has(path) && statSync(path).mtimeMs < Date.now() - 3_600_000) rmSync(path, { force: true })
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildCli()
