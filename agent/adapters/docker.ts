@@ -108,9 +108,13 @@ const registryAuth = (auth: RegistryAuth) => ({ username: auth.user, password: a
 
 const okCodes: Record<number, true> = { 101: true, 200: true, 201: true, 202: true, 204: true, 304: true }
 
+/** Names from callers are parts of paths: none may become a query or lead elsewhere. */
+const isPlain = (path: string): boolean => /^\/([\w.\-/:@+~!*'()]|%[0-9a-f]{2})*$/i.test(path) && !/(\/|%2f)(\.|%2e){2}(\/|%2f|$)/i.test(path)
+
 async function dial(method: Method, path: string, kind: Kind, options: CallOptions): Promise<unknown> {
   const reads = method === 'GET' || method === 'HEAD'
   if (!reads) assertMayMutate(`ask docker to ${method} ${path}`)
+  if (!isPlain(path)) throw new HiveError('invalid-input', `docker has nothing of the name ${path}`)
   const announce = (): void => {
     if (!reads) for (const listener of mutationListeners) listener(path)
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { parseReference, pullImage, resolveDigest } from '../../../agent/adapters/docker/images.ts'
 import { recentNetworks } from '../../../agent/adapters/docker/recent.ts'
-import { dockerGet, dockerPost, useDockerSocket } from '../../../agent/adapters/docker.ts'
+import { dockerDelete, dockerGet, dockerPost, useDockerSocket } from '../../../agent/adapters/docker.ts'
 import { readOnly, writable } from '../../../agent/adapters/gate.ts'
 import { HiveError } from '../../../proto/errors.ts'
 
@@ -46,6 +46,16 @@ suite('docker over its socket', () => {
     assert.deepEqual(await readOnly(() => dockerGet('/info')), { ok: true })
     await assert.rejects(() => readOnly(() => dockerPost('/swarm/init')), /read-only operation tried to ask docker to POST/)
     assert.equal(asked.length, 1)
+  })
+
+  test('a name can neither lead elsewhere nor bring a query along', async () => {
+    answer = json(200, {})
+    for (const name of ['../containers/web', '%2e./containers/web', 'a?force=1', 'a#b', 'a b', '..', 'a%'])
+      await assert.rejects(() => writable(() => dockerDelete(`/images/${name}`)), failure('invalid-input', /nothing of the name/))
+    assert.deepEqual(asked, [])
+    await writable(() => dockerDelete('/images/host:5000/a/b.c:1@sha256:ab'))
+    await dockerGet(`/volumes/${encodeURIComponent('a b..c')}`)
+    assert.equal(asked.length, 2)
   })
 
   test('what docker says is the error', async () => {
