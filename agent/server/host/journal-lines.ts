@@ -13,6 +13,7 @@ export async function* readJournalLines(request: ReadLogRequest, signal: AbortSi
   if (request.unit !== '') args.push('-u', request.unit)
   if (request.follow) args.push('-f')
   if (request.since !== undefined) args.push('--since', `@${Math.floor(request.since.getTime() / 1000)}`)
+  signal.throwIfAborted()
   const child = spawn('journalctl', args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   const stop = (): boolean => child.kill('SIGKILL')
   signal.addEventListener('abort', stop, { once: true })
