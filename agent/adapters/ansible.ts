@@ -1,11 +1,12 @@
 /** Applies a site's roles with Ansible, on this host, to a container of its docker or to the host itself. */
-import { access, chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { access, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
 import { callbackPlugin, callbackPluginName } from './ansible/callback-plugin.ts'
 import { AnsibleOutput, type PlaySummary } from './ansible/output.ts'
 import { type AnsibleTarget, ansibleConfig, connections, folderVariables, playbook } from './ansible/playbook.ts'
 import { runGroup } from './ansible/process.ts'
+import { secretValues } from './ansible/secrets.ts'
 import { runFolder, withContent } from './ansible/work-folder.ts'
 import { stateFolder } from './state-folder.ts'
 
@@ -16,7 +17,7 @@ export interface ApplyRoles {
   readonly content: { readonly sha256: string; readonly path: string }
   /** This host's inventory name. */
   readonly hostName: string
-  /** Values that must not appear in log lines or errors. */
+  /** Values that must not appear in log lines or errors, beside those that the content names as secrets. */
   readonly secrets: readonly string[]
   readonly signal: AbortSignal
   log(line: string): void
@@ -53,7 +54,7 @@ async function play(folders: { readonly content: string; readonly run: string },
     [`callback/${callbackPluginName}.py`]: callbackPlugin,
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(run, name), text, { mode: 0o600 })
-  const output = new AnsibleOutput(options.log, options.secrets)
+  const output = new AnsibleOutput(options.log, [...options.secrets, ...(await secretsOf(content))])
   const argv = [
     await ansiblePlaybook(),
     ...['--inventory', join(content, 'inventory/inventory.json')],
@@ -66,6 +67,12 @@ async function play(folders: { readonly content: string; readonly run: string },
   const error = output.error(code, target.name)
   if (error !== undefined) throw error
   return output.summary()
+}
+
+/** What the variables of the content call a password, a token or the like. */
+async function secretsOf(content: string): Promise<string[]> {
+  const texts = await Promise.all(['inventory/inventory.json', 'extra-vars.json'].map((name) => readFile(join(content, name), 'utf8')))
+  return texts.flatMap((text) => secretValues(JSON.parse(text)))
 }
 
 const environment = (run: string): Record<string, string> => ({
