@@ -40,7 +40,7 @@ export function judge(sight: Sight, options: JudgeOptions): Verdict {
 
   const wanted = wantedTasks(service, sight)
   const running = current.filter((task) => task.DesiredState === 'running' && task.Status.State === 'running')
-  const settled = running.filter((task) => options.now - Date.parse(task.Status.Timestamp) >= settleTime || options.waited > 5 * settleTime)
+  const settled = running.filter((task) => isSettled(task, failures, options))
   const finished = restarts(service) ? [] : current.filter((task) => task.Status.State === 'complete')
   const old = sight.tasks.filter((task) => !isCurrent(task) && task.DesiredState === 'running' && !endStates.has(task.Status.State))
   if (old.length === 0 && settled.length + finished.length >= wanted) return { kind: 'converged' }
@@ -67,6 +67,18 @@ export function explainWaiting(sight: Sight): { what: string; hint: string; task
     : { ...explain(telling, 1), task: telling }
 }
 
+/**
+ * A task that runs may be about to fail, as the ones before it in its slot did: then it must have run for longer. Where the node's
+ * clock is ahead of ours, the time that we waited counts instead.
+ */
+function isSettled(task: Task, failures: readonly Task[], options: JudgeOptions): boolean {
+  const needed = failures.some((other) => slotOf(other) === slotOf(task)) ? 5 * settleTime : settleTime
+  const age = options.now - Date.parse(task.Status.Timestamp)
+  return age >= needed || (age < 0 && options.waited > 5 * needed)
+}
+
+const slotOf = (task: Task): string => (task.Slot ? String(task.Slot) : `@${task.NodeID ?? ''}`)
+
 const failed = (task: Task): boolean => task.Status.State === 'failed' || task.Status.State === 'rejected'
 
 const restarts = (service: Service): boolean => {
@@ -79,7 +91,7 @@ const restarts = (service: Service): boolean => {
  * again for ever, what failed before the waiting began counts for nothing: a host that was without power a few times left as many failures.
  */
 function givenUp(failures: readonly Task[], began: number): Task | undefined {
-  for (const ofSlot of Map.groupBy(failures, (task) => `${task.Slot ?? ''}${task.Slot ? '' : (task.NodeID ?? '')}`).values()) {
+  for (const ofSlot of Map.groupBy(failures, slotOf).values()) {
     const last = latest(ofSlot)
     const attempts = last?.Spec.RestartPolicy
     const tries = attempts?.Condition === 'none' ? 1 : Math.min(patience, (attempts?.MaxAttempts ?? 0) > 0 ? (attempts?.MaxAttempts ?? 0) + 1 : patience)

@@ -46,6 +46,20 @@ suite('a service has converged', () => {
     assert.equal(judge(sight(tasks), { now: began + 200, waited: 200 }).kind, 'waiting')
   })
 
+  test('not by a task that has just begun after others of its slot failed, however long the wait', () => {
+    const began = Math.max(...running.map((task) => Date.parse(task.Status.Timestamp)))
+    const slot = sample().Slot ?? 1
+    const seen = [...tasks, failing('a', { ContainerStatus: { ContainerID: 'c', ExitCode: 7 } }, slot)]
+    assert.equal(judge(sight(seen), { now: began + 2000, waited: 60_000 }).kind, 'waiting')
+    assert.equal(judge(sight(seen), { now: began + 6000, waited: 60_000 }).kind, 'converged')
+  })
+
+  test('also where the clock of the node is ahead', () => {
+    const began = Math.max(...running.map((task) => Date.parse(task.Status.Timestamp)))
+    assert.equal(judge(sight(tasks), { now: began - 60_000, waited: 2000 }).kind, 'waiting')
+    assert.equal(judge(sight(tasks), { now: began - 60_000, waited: 6000 }).kind, 'converged')
+  })
+
   test('when a task that is not to be restarted has completed', () => {
     const TaskTemplate = { ...service.Spec.TaskTemplate, RestartPolicy: { Condition: 'none' } }
     const once: Service = { ...service, Spec: { ...service.Spec, TaskTemplate, Mode: { Replicated: { Replicas: 1 } } } }
