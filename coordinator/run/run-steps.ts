@@ -44,6 +44,8 @@ export interface RunStepsResult {
 
 /** Milliseconds. */
 const cancelDeadline = 3_000
+/** Milliseconds; the same key again is the same run. */
+const startDeadline = 10_000
 
 export async function runSteps(input: RunStepsInput): Promise<RunStepsResult> {
   return new PhaseRun(input).toEnd()
@@ -128,20 +130,28 @@ class PhaseRun {
     )
     const bound = await Promise.all(steps.map((step) => bind(step, signal)))
     const key = keyOf(deployId, steps)
-    const start = () => persistently(host, patience, signal, () => client.step.startRun({ key, owner, deployId, steps: bound }, { signal }))
+    // Not cut short by the signal: whether the agent has begun must be known, so that it can be asked to stop.
+    const start = () => persistently(host, patience, signal, () => client.step.startRun({ key, owner, deployId, steps: bound }, { deadline: startDeadline }))
     let { runId } = await start()
-    const cancel = () => void client.step.cancelRun({ runId }, { deadline: cancelDeadline }).catch(() => undefined)
+    let cancelled: Promise<unknown> = Promise.resolve()
+    const cancel = (): void => {
+      cancelled = client.step.cancelRun({ runId }, { deadline: cancelDeadline }).catch(() => undefined)
+    }
     signal.addEventListener('abort', cancel, { once: true })
     try {
+      if (signal.aborted) cancel()
+      signal.throwIfAborted()
       const watch = () => watchRun(client, runId, (event) => this.#onEvent(host, event), signal, patience)
       await watch().catch(async (error: unknown) => {
         if (!(error instanceof HiveError) || error.code !== 'not-found') throw error
         // The agent lost its journal. Steps are idempotent, and the same key does not start what still runs.
         runId = (await start()).runId
+        if (signal.aborted) cancel()
         await watch()
       })
     } finally {
       signal.removeEventListener('abort', cancel)
+      await cancelled
     }
   }
 
