@@ -156,7 +156,7 @@ const portableFrom = (site: Site, from: string): string => from.replace(`${site.
 
 function baseContent(site: Site, image: Image, archives: readonly Archive[], tags: ReadonlyMap<string, string>): string {
   const base = builtBase(site.images, image.from)
-  if (base !== undefined) return tags.get(base.name) ?? ''
+  if (base !== undefined) return tags.get(base.name) ?? base.pullFrom ?? ''
   return archivedImage(archives, image.from)?.contentTag ?? ''
 }
 

@@ -47,10 +47,12 @@ export const buildImages: Phase = {
       const base = builtBase(site.images, image.from)
       const archived = archivedImage(archives, image.from)
       const needs = [
-        ...(base === undefined ? [] : [stepId(phase, base.name, repository.name)]),
+        ...(base === undefined || !images.includes(base) ? [] : [stepId(phase, base.name, repository.name)]),
         ...(archived === undefined ? [] : [stepId(phase, archiveStepName(archived), repository.name)]),
       ]
-      const from = base !== undefined ? `${base.repository}:${tags.get(base.name) ?? ''}` : archived !== undefined ? contentReference(archived) : image.from
+      const baseTag = base === undefined ? undefined : tags.get(base.name)
+      const own = base !== undefined && baseTag !== undefined ? `${base.repository}:${baseTag}` : base?.pullFrom
+      const from = own ?? (archived === undefined ? image.from : contentReference(archived))
       const value = {
         ...definition(site, image),
         from,

@@ -58,7 +58,7 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
             manager.name,
             `service ${service.name}`,
             'ensureService',
-            toEnsureService(service, image.reference, site, patience),
+            toEnsureService(service, image.reference, site, patience, image.digest),
             {
               needs: present.map((made) => made.id),
               disruption: restarts,

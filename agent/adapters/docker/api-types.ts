@@ -97,6 +97,7 @@ export interface HealthSpec {
 }
 export interface ContainerSpec {
   readonly Image?: string
+  readonly Labels?: Record<string, string> | null
   readonly Command?: readonly string[] | null
   readonly Args?: readonly string[] | null
   readonly Hostname?: string

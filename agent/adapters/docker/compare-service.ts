@@ -5,10 +5,12 @@
 import type { ServiceSpec, TaskSpec } from './api-types.ts'
 import { familiar, parseReference } from './images.ts'
 import { withoutPasswords } from './passwords.ts'
-import { capability } from './service-spec.ts'
+import { capability, imageDigestLabel } from './service-spec.ts'
 
 /** Field → one comparable text. Variables are parted by NUL, which none can contain. */
 export type Canonical = ReadonlyMap<string, string>
+
+const imageDigest = 'image digest'
 
 /** Changes of these leave running tasks alone. */
 const quietFields = new Set(['labels', 'replicas'])
@@ -44,6 +46,7 @@ export function canonicalTask(spec: TaskSpec, networkNames: ReadonlyMap<string, 
   const limits = spec.Resources?.Limits ?? {}
   return new Map([
     ['image', canonicalImage(container.Image ?? '')],
+    [imageDigest, container.Labels?.[imageDigestLabel] ?? ''],
     ['entrypoint', JSON.stringify(container.Command ?? [])],
     ['command', JSON.stringify(container.Args ?? [])],
     ['hostname', container.Hostname ?? ''],
@@ -78,6 +81,8 @@ export function differences(before: Canonical, after: Canonical): FieldDifferenc
   for (const [field, wanted] of after) {
     const actual = before.get(field) ?? ''
     if (actual === wanted) continue
+    // A service that somebody else made tells none, and where nobody can say what the tag means now, it stays.
+    if (field === imageDigest && (actual === '' || wanted === '')) continue
     const shown = field === 'environment' ? changedVariables(actual, wanted) : { before: withoutPasswords(actual), after: withoutPasswords(wanted) }
     found.push({ field, ...shown, restarts: !quietFields.has(field) })
   }

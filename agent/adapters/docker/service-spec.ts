@@ -2,6 +2,9 @@
 import type { EnsureService, Mount } from '#gen/hive/v1/steps_docker.ts'
 import type { HealthSpec, MountSpec, Service, ServiceSpec } from './api-types.ts'
 
+/** On containers: what the image's tag meant when they were made. The name of the image stays as the inventory writes it. */
+export const imageDigestLabel = 'hive.image'
+
 /**
  * Docker's spec of the service. Of an existing service, what is not ours to say is kept: the number of replicas where
  * none is asked for, how updates go, and the count of forced restarts.
@@ -14,6 +17,7 @@ export function toServiceSpec(spec: EnsureService, existing?: Service): ServiceS
     TaskTemplate: {
       ContainerSpec: {
         Image: spec.image,
+        ...(spec.imageDigest === '' ? {} : { Labels: { [imageDigestLabel]: spec.imageDigest } }),
         ...list('Command', spec.command),
         ...list('Args', spec.args),
         Hostname: spec.name,

@@ -16,12 +16,13 @@ const standalone = {
 }
 
 /** `patience`: seconds that the service's tasks get to run; 0: nobody waits for them. */
-export function toEnsureService(service: Service, reference: string, site: Site, patience = convergeSeconds): EnsureService {
+export function toEnsureService(service: Service, reference: string, site: Site, patience = convergeSeconds, digest = ''): EnsureService {
   const logging = service.logging ?? defaultLogging(service, site)
   const auth = authFor(reference, site)
   return {
     name: service.name,
     image: reference,
+    imageDigest: digest,
     command: [...(service.entrypoint ?? [])],
     args: [...(service.command ?? (service.standalone ? standalone.command : []))],
     environment: { ...service.environment },

@@ -78,6 +78,18 @@ suite('what docker echoes is compared with what is asked for', () => {
     assert.equal(toServiceSpec(simple(), restarted).TaskTemplate.ForceUpdate, 4)
   })
 
+  test('a tag that means something else now replaces the tasks; one that nobody noted or can tell does not', () => {
+    const compare = (before: string, after: string): string[] =>
+      differences(
+        canonicalService(toServiceSpec(simple({ imageDigest: before })), networkNames),
+        canonicalService(toServiceSpec(simple({ imageDigest: after })), networkNames),
+      ).map(({ field, restarts }) => `${field} ${restarts}`)
+    assert.deepEqual(compare('sha256:a', 'sha256:b'), ['image digest true'])
+    assert.deepEqual(compare('sha256:a', 'sha256:a'), [])
+    assert.deepEqual(compare('', 'sha256:b'), [])
+    assert.deepEqual(compare('sha256:a', ''), [])
+  })
+
   test('a digest that was pinned beside the tag is the same image', () => {
     const existing = serviceNamed('simple')
     const pinned = {

@@ -62,3 +62,20 @@ test('a base image of somebody elseâ€™s registry is asked for without the siteâ€
   assert.equal((await authOf(from('some/base:1')))?.user, 'hub')
   assert.equal((await authOf(from(`${site.registry.host}:${site.registry.port}/base:1`)))?.user, site.registry.user)
 })
+
+test('an image that is pulled on this stage is the base of others as it is pulled', async () => {
+  const [web, other] = site.images
+  assert.ok(web !== undefined && other !== undefined)
+  const made: Site = {
+    ...site,
+    images: [
+      { ...web, pullFrom: 'registry.example.com/base:3' },
+      { ...other, from: `${web.repository}:latest` },
+    ],
+  }
+  const { steps } = await buildImages.steps({ ...input(undefined), site: made })
+  const [step] = steps
+  assert.equal(steps.length, 1)
+  assert.equal(step?.spec?.kind?.$case === 'buildImage' ? step.spec.kind.value.from : '', 'registry.example.com/base:3')
+  assert.deepEqual(step?.needs, [])
+})
