@@ -317,7 +317,8 @@ suite('the phases of a small site', { skip: labObstacle() ?? false }, () => {
       const { services: all } = await status()
       return all?.length === 4 && all.every(({ running, desired }) => desired > 0 && running === desired)
     })
-    assert.deepEqual(openIn(await plan(site)), [])
+    // Swarm still tells of tasks from before the halt for a while, and then replaces them.
+    await eventually('an empty plan', 120_000, async () => openIn(await plan(site)).length === 0)
     assert.deepEqual(changedBy(await site.succeed(['deploy'])), [])
   })
 

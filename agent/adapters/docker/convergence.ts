@@ -49,7 +49,7 @@ export function judge(sight: Sight, options: JudgeOptions): Verdict {
   if (paused) return { kind: 'failed', what: `docker stopped the update: ${service.UpdateStatus?.Message ?? ''}`, hint: '', task: latest(failures) }
 
   const pending = current.find((task) => task.DesiredState === 'running' && task.Status.State === 'pending' && task.Status.Err !== undefined)
-  if (pending !== undefined && options.waited > placementPatience) return { kind: 'failed', ...explain(pending, 1), task: pending }
+  if (pending !== undefined && isStuck(pending, options)) return { kind: 'failed', ...explain(pending, 1), task: pending }
   const last = latest([...current, ...failures])
   const why =
     pending?.Status.Err ?? (last !== undefined && !running.includes(last) ? `${last.Status.State}${last.Status.Err ? `: ${last.Status.Err}` : ''}` : '')
@@ -66,6 +66,9 @@ export function explainWaiting(sight: Sight): { what: string; hint: string; task
     ? { what: 'docker made no task for it', hint: 'no node may take it: see its constraints', task: undefined }
     : { ...explain(telling, 1), task: telling }
 }
+
+/** An update makes one task after the other: the last may just have been made, and wait for the port of the one that it replaces. */
+const isStuck = (pending: Task, { now, waited }: JudgeOptions): boolean => waited > placementPatience && now - Date.parse(pending.CreatedAt) > placementPatience
 
 /**
  * A task that runs may be about to fail, as the ones before it in its slot did: then it must have run for longer. Where the node's

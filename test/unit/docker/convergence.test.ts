@@ -100,6 +100,8 @@ suite('a service is given up', () => {
     assert.equal(judge(sight([lost]), { ...later, waited: 1000 }).kind, 'waiting')
     const verdict = judge(sight([lost]), { ...later, waited: 16_000 })
     assert.match(verdict.kind === 'failed' ? verdict.what : '', /^no node may take it/)
+    const justMade = { ...lost, CreatedAt: new Date(later.now - 2000).toISOString() }
+    assert.equal(judge(sight([justMade]), { ...later, waited: 16_000 }).kind, 'waiting', 'the last one of a long update')
   })
 
   test('when it was removed meanwhile', () => {
