@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -15,7 +15,16 @@ import { Runs } from '../../../agent/runs/runs.ts'
 import { type Behaviour, fakes, step } from './fake-steps.ts'
 
 const never = new AbortController().signal
-const folderOf = (): string => mkdtempSync(join(tmpdir(), 'agent-runs-'))
+const folders: string[] = []
+const folderOf = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'agent-runs-'))
+  folders.push(folder)
+  return folder
+}
+// Agents that a test left working write until the process ends.
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
 
 async function open(behaviours: Record<string, Behaviour>, folder = folderOf(), grace = 30) {
   const { executors, applied } = fakes(behaviours)
