@@ -109,25 +109,22 @@ async function demo(): Promise<void> {
   say(`kept.example.com, asked of ${survivor.name}: ${secret}`)
 }
 
-function summary(outcome: string): void {
-  const runs = readPhases()
+function summary(outcome: string, phases: readonly [string, number][]): void {
   const row = ([what, ms]: [string, number]): string => `  ${what.padEnd(58)} ${(ms / 1000).toFixed(1).padStart(7)} s`
   say(`\n${outcome}`)
   for (const entry of times) {
     say(row(entry))
-    if (entry[0] === 'deploy') for (const [phase, ms] of runs) say(row([`  ${phase}`, ms]))
+    if (entry[0] === 'deploy') for (const [phase, ms] of phases) say(row([`  ${phase}`, ms]))
   }
 }
 
-/** The phases of the deploy, from its journal. */
-let phases: [string, number][] = []
-const readPhases = (): [string, number][] => phases
-async function notePhases(): Promise<void> {
+/** The phases of the deploy with their times, from its journal. */
+async function deployedPhases(): Promise<[string, number][]> {
   const { code, out } = await run([...hivecoord, 'runs', '--output', 'json'], { quiet: true })
   const deploy = code === 0 ? (JSON.parse(out) as { runId: string; command: string }[]).find(({ command }) => command === 'deploy') : undefined
-  if (deploy === undefined) return
+  if (deploy === undefined) return []
   const entries = JSON.parse(await must([...hivecoord, 'runs', 'show', deploy.runId, '--output', 'json'], { quiet: true })) as { event: HiveEvent }[]
-  phases = entries.flatMap(({ event }) => (event.code === 'phase.finished' ? [[event.phase, event.milliseconds] as [string, number]] : []))
+  return entries.flatMap(({ event }) => (event.code === 'phase.finished' ? [[event.phase, event.milliseconds] as [string, number]] : []))
 }
 
 let failure: unknown
@@ -136,7 +133,7 @@ try {
 } catch (error) {
   failure = error
 }
-await notePhases().catch(() => undefined)
+const phases = await deployedPhases().catch((): [string, number][] => [])
 if (keep) {
   say(`\nthe site is in ${site}; go on with\n  npm run -s hivecoord -- --root ${site} status\n  npm run -s hivecoord -- --root ${site} destroy --yes`)
 } else {
@@ -146,6 +143,6 @@ if (keep) {
   }).catch(() => undefined)
   rmSync(join(site, '..'), { recursive: true, force: true })
 }
-summary(failure === undefined ? 'The site was deployed, served, lost a host and served on.' : 'The demo failed.')
+summary(failure === undefined ? 'The site was deployed, served, lost a host and served on.' : 'The demo failed.', phases)
 if (failure !== undefined) console.error(failure instanceof Error ? failure.message : failure)
 process.exit(failure === undefined ? 0 : 1)

@@ -50,10 +50,10 @@ export const kernelSettings = (host: Host): Step =>
 
 export const selinux = (host: Host): Step => hostStep(host, 'selinux', `SELinux ${host.settings.selinux}`, 'ensureSelinux', { mode: host.settings.selinux })
 
-/** Its rules are not swarm's: it would drop what docker lets through. Hosts that never had it are fine. */
-export const noFirewalld = (host: Host): Step =>
-  hostStep(host, 'firewalld', 'no firewalld beside docker', 'ensureUnit', {
-    name: 'firewalld.service',
+/** Hosts that never had the unit are fine. */
+const noUnit = (host: Host, what: string, title: string, name: string): Step =>
+  hostStep(host, what, title, 'ensureUnit', {
+    name,
     aliases: [],
     enabled: false,
     state: UnitState.STOPPED,
@@ -62,17 +62,11 @@ export const noFirewalld = (host: Host): Step =>
     optional: true,
   })
 
+/** Its rules are not swarm's: it would drop what docker lets through. */
+export const noFirewalld = (host: Host): Step => noUnit(host, 'firewalld', 'no firewalld beside docker', 'firewalld.service')
+
 /** Updates are made when somebody looks. */
-export const noAutomaticUpdates = (host: Host): Step =>
-  hostStep(host, 'automatic-updates', 'no updates by themselves', 'ensureUnit', {
-    name: 'dnf-automatic.timer',
-    aliases: [],
-    enabled: false,
-    state: UnitState.STOPPED,
-    watchFiles: [],
-    reload: false,
-    optional: true,
-  })
+export const noAutomaticUpdates = (host: Host): Step => noUnit(host, 'automatic-updates', 'no updates by themselves', 'dnf-automatic.timer')
 
 /** systemd in a container of its own needs cgroup2 without nsdelegate, which EL mounts it with. From the next boot on. */
 export const cgroupMount = (host: Host): Step =>

@@ -1,34 +1,13 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { loadSite } from '../../../coordinator/inventory/load.ts'
+import { test } from 'node:test'
 import type { Site } from '../../../coordinator/inventory/site.ts'
 import { buildImages } from '../../../coordinator/phases/build-images.ts'
-import type { Limit, PhaseInput } from '../../../coordinator/phases/phase.ts'
+import type { Limit } from '../../../coordinator/phases/phase.ts'
+import { everything, exampleSite } from './example-site.ts'
 
-const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
 const only = (service: string): Limit => ({ ...everything, services: new Set([service]) })
 
-let root = ''
-let site: Site
-before(async () => {
-  root = await mkdtemp(join(tmpdir(), 'hive-example-'))
-  await cp(fileURLToPath(new URL('../../../examples/pdns', import.meta.url)), root, { recursive: true, filter: (path) => !path.includes('/.hive') })
-  await rm(join(root, 'inventory/group_vars/all.yml'))
-  site = await loadSite({ root, stage: 'private' })
-})
-after(() => rm(root, { recursive: true, force: true }))
-
-const input = <F>(facts: F, limit = everything, reapplyRoles = false): PhaseInput<F> => ({
-  site,
-  limit,
-  facts,
-  reapplyRoles,
-  state: { get: () => undefined, set: () => undefined },
-})
+const { site, input } = exampleSite()
 
 test('each image is built on the repository server, two at a time, and a limit leaves the others out', async () => {
   const { steps } = await buildImages.steps(input(undefined))
@@ -51,23 +30,23 @@ test('a base image of somebody elseâ€™s registry is asked for without the siteâ€
     const kind = steps.at(-1)?.spec?.kind
     return kind?.$case === 'buildImage' ? kind.value.fromAuth : undefined
   }
-  const [image] = site.images.filter(({ service }) => service === 'web')
+  const [image] = site().images.filter(({ service }) => service === 'web')
   assert.ok(image !== undefined)
   const from = (reference: string): Site => ({
-    ...site,
+    ...site(),
     images: [{ ...image, from: reference }],
     externalRegistries: [{ server: 'https://index.docker.io/v1/', user: 'hub', password: 'p' }],
   })
   assert.equal((await authOf(from('quay.io/some/base:1')))?.password, '')
   assert.equal((await authOf(from('some/base:1')))?.user, 'hub')
-  assert.equal((await authOf(from(`${site.registry.host}:${site.registry.port}/base:1`)))?.user, site.registry.user)
+  assert.equal((await authOf(from(`${site().registry.host}:${site().registry.port}/base:1`)))?.user, site().registry.user)
 })
 
 test('an image that is pulled on this stage is the base of others as it is pulled', async () => {
-  const [web, other] = site.images
+  const [web, other] = site().images
   assert.ok(web !== undefined && other !== undefined)
   const made: Site = {
-    ...site,
+    ...site(),
     images: [
       { ...web, pullFrom: 'registry.example.com/base:3' },
       { ...other, from: `${web.repository}:latest` },

@@ -1,33 +1,10 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { loadSite } from '../../../coordinator/inventory/load.ts'
-import type { Site } from '../../../coordinator/inventory/site.ts'
+import { test } from 'node:test'
 import { initializeServices } from '../../../coordinator/phases/initialize-services.ts'
-import type { FactSource, Limit, PhaseInput } from '../../../coordinator/phases/phase.ts'
+import type { FactSource } from '../../../coordinator/phases/phase.ts'
+import { everything, exampleSite } from './example-site.ts'
 
-const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
-
-let root = ''
-let site: Site
-before(async () => {
-  root = await mkdtemp(join(tmpdir(), 'hive-example-'))
-  await cp(fileURLToPath(new URL('../../../examples/pdns', import.meta.url)), root, { recursive: true, filter: (path) => !path.includes('/.hive') })
-  await rm(join(root, 'inventory/group_vars/all.yml'))
-  site = await loadSite({ root, stage: 'private' })
-})
-after(() => rm(root, { recursive: true, force: true }))
-
-const input = <F>(facts: F, limit = everything, reapplyRoles = false): PhaseInput<F> => ({
-  site,
-  limit,
-  facts,
-  reapplyRoles,
-  state: { get: () => undefined, set: () => undefined },
-})
+const { site, input } = exampleSite()
 
 test('roles are applied on the host that runs the container', async () => {
   const { steps, blobs, notices } = await initializeServices.steps(input(new Map([['powerdns', 'p-hive1.pdns']])))
@@ -54,7 +31,7 @@ test('only services with roles of this stage are asked about', async () => {
     asked.push(service)
     return { host: 'p-hive2.pdns', containerId: 'c' }
   }
-  const source = { site, limit: everything, state: input(undefined).state, refreshImages: false, runningTask } as unknown as FactSource
+  const source = { site: site(), limit: everything, state: input(undefined).state, refreshImages: false, runningTask } as unknown as FactSource
   assert.deepEqual([...((await initializeServices.gather?.(source)) ?? [])], [['powerdns', 'p-hive2.pdns']])
   assert.deepEqual(asked, ['powerdns'])
 })
