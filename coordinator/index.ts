@@ -1,6 +1,6 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
 import { HiveError } from '../proto/errors.ts'
-import { applyInfra, planInfra } from './bootstrap/build-infra.ts'
+import { applyInfra, type InfraPlan, planInfra, unanswered } from './bootstrap/build-infra.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
@@ -16,7 +16,7 @@ import type { Limit, Phase } from './phases/phase.ts'
 import { setupHosts } from './phases/setup-hosts.ts'
 import { StagePki } from './pki/stage-pki.ts'
 import { providerFor } from './providers/index.ts'
-import type { Provider } from './providers/provider.ts'
+import type { Provider, ProviderContext } from './providers/provider.ts'
 import { attachToActiveRuns } from './run/attach.ts'
 import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport, planPhases } from './run/deploy.ts'
 import { exclusively, reachableClients } from './run/exclusive.ts'
@@ -108,7 +108,7 @@ export class Stage {
    * for providers that need nothing.
    */
   async prepare(signal = this.#options.signal): Promise<void> {
-    await this.provider.prepare?.({ site: this.site, emit: this.#options.emit, signal })
+    await this.provider.prepare?.({ site: this.site, state: this.state, emit: this.#options.emit, signal })
   }
 
   /** What a deploy would change. Changes nothing, and needs neither hosts nor accounts to exist. */
@@ -127,7 +127,7 @@ export class Stage {
   }
 
   status(signal = this.#options.signal): Promise<StageStatus> {
-    return stageStatus({ site: this.site, agents: this.agents, provider: this.provider, signal })
+    return stageStatus({ site: this.site, state: this.state, agents: this.agents, provider: this.provider, signal })
   }
 
   /** Stops all hosts; nothing is lost. */
@@ -190,28 +190,39 @@ export class Stage {
   }
 
   #infrastructure(): Infrastructure {
+    const { site, state, pki } = this
+    let last: InfraPlan | undefined
+    const plan = async (signal: AbortSignal): Promise<InfraPlan> => {
+      last = await planInfra({ site, state, provider: this.provider, pki, emit: this.#options.emit, signal })
+      return last
+    }
     return {
       absent: async (signal) => {
         try {
-          const power = await this.provider.status({ site: this.site, emit: () => undefined, signal })
-          return new Set([...power].filter(([, state]) => state === 'absent').map(([host]) => host))
+          const power = await this.provider.status({ site, state, emit: () => undefined, signal })
+          return new Set([...power].filter(([, now]) => now === 'absent').map(([host]) => host))
         } catch (error) {
           // A provider that cannot be asked says nothing against a host.
           if (error instanceof HiveError) return new Set<string>()
           throw error
         }
       },
-      plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, emit: this.#options.emit, signal }),
-      apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, emit, signal }),
+      plan,
+      unanswered: (allow) => unanswered(last?.actions ?? [], allow),
+      apply: async (emit, signal) => {
+        const { actions } = last ?? (await plan(signal))
+        last = undefined
+        return applyInfra({ site, state, provider: this.provider, pki, emit, signal }, actions)
+      },
     }
   }
 
   /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
-  #withHosts(purpose: string, signal: AbortSignal, work: (context: { site: Site; emit: Emit; signal: AbortSignal }) => Promise<void>): Promise<void> {
-    const { site, agents } = this
+  #withHosts(purpose: string, signal: AbortSignal, work: (context: ProviderContext) => Promise<void>): Promise<void> {
+    const { site, state, agents } = this
     return exclusively({ site, agents, purpose, signal, now: () => new Date() }, async (lock, held) => {
       await lock.release()
-      await work({ site, emit: this.#options.emit, signal: held })
+      await work({ site, state, emit: this.#options.emit, signal: held })
       for (const { name } of site.hosts) agents.forget(name)
     })
   }
