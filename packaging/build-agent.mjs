@@ -6,7 +6,6 @@ import {
   copyFileSync,
   existsSync,
   globSync,
-  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -16,14 +15,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cacheFolder, place, sha256Of } from './files.mjs'
 import { generate } from './generate.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'build/dist')
-const binary = join(dist, 'hive-agent')
 const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 /** Small heaps and one helper thread: the agent rests at some 75 MiB, and its peaks halve. NODE_OPTIONS of a host have no say. */
 const sea = {
@@ -34,44 +32,41 @@ const sea = {
 
 /**
  * Returns the executable's path and the SHA-256 of its bytes in hex. Unchanged inputs: some milliseconds, from build/dist or from the cache
- * outside the checkout ($HIVE_CACHE, /var/cache/hive for root, else ~/.cache/hive). Changed ones: some seconds.
+ * outside the checkout ($HIVE_CACHE, /var/cache/hive for root, else ~/.cache/hive). Changed ones: some seconds. `version`: what the agent tells
+ * instead of package.json's; such a one lies beside, as hive-agent-VERSION.
  */
-export async function buildAgent() {
+export async function buildAgent({ version } = {}) {
   generate()
-  const inputs = inputHash()
-  const stamp = join(dist, 'hive-agent.json')
+  const told = version ?? JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
+  const inputs = inputHash(told)
+  const binary = join(dist, version === undefined ? 'hive-agent' : `hive-agent-${version}`)
+  const stamp = `${binary}.json`
   if (existsSync(stamp) && existsSync(binary)) {
     const last = JSON.parse(readFileSync(stamp, 'utf8'))
     if (last.inputs === inputs && statSync(binary).size === last.size) return { path: binary, sha256: last.sha256 }
   }
   mkdirSync(dist, { recursive: true })
   const cached = join(cacheFolder(), `agent-${inputs}`)
-  if (!existsSync(cached)) await build(cached)
+  if (!existsSync(cached)) await build(cached, told)
   place(cached, binary)
-  const sha256 = createHash('sha256').update(readFileSync(binary)).digest('hex')
+  const sha256 = sha256Of(binary)
   const aside = `${stamp}.${process.pid}`
   writeFileSync(aside, JSON.stringify({ inputs, sha256, size: statSync(binary).size }))
   renameSync(aside, stamp)
   return { path: binary, sha256 }
 }
 
-function cacheFolder() {
-  const folder = process.env.HIVE_CACHE ?? (process.getuid?.() === 0 ? '/var/cache/hive' : join(homedir(), '.cache/hive'))
-  mkdirSync(folder, { recursive: true })
-  return folder
-}
-
-function inputHash() {
+function inputHash(version) {
   const patterns = [
     'agent/**/*.ts',
     'proto/**/*.{ts,proto}',
-    'packaging/{build-agent,generate}.mjs',
+    'packaging/{build-agent,files,generate}.mjs',
     'packaging/stub-ssh2.cjs',
     'buf.gen.yaml',
     'package.json',
     'package-lock.json',
   ]
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(`${version}\n`)
   for (const file of patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
     const content = readFileSync(join(root, file))
     hash.update(`${file} ${content.length}\n`).update(content)
@@ -80,7 +75,7 @@ function inputHash() {
 }
 
 /** Bundle → blob → executable, made aside and renamed to `target`. */
-async function build(target) {
+async function build(target, version) {
   const work = join(root, `build/agent.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
@@ -96,7 +91,7 @@ async function build(target) {
       target: 'node24',
       mainFields: ['module', 'main'],
       alias: { ssh2: './packaging/stub-ssh2.cjs' },
-      define: { HIVE_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version) },
+      define: { HIVE_VERSION: JSON.stringify(version) },
       // Names stay, and an uncaught error prints its source line: none may be pages long.
       minifyWhitespace: true,
       minifySyntax: true,
@@ -141,18 +136,6 @@ async function quietly(work) {
   } finally {
     Object.assign(console, { log, warn, error })
   }
-}
-
-/** A hard link where both are on one file system, else a copy; whole or not at all. */
-function place(from, to) {
-  const aside = `${to}.${process.pid}.new`
-  rmSync(aside, { force: true })
-  try {
-    linkSync(from, aside)
-  } catch {
-    copyFileSync(from, aside)
-  }
-  renameSync(aside, to)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(JSON.stringify(await buildAgent()))
