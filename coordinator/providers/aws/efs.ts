@@ -69,7 +69,10 @@ export async function applyEfs(client: EFSClient, want: EfsWant, found: EfsFound
   if (there.lifeCycle !== 'available') await usable(calls, fileSystemId, want.name)
   const missing = tagsToSet(want, there)
   if (Object.keys(missing).length > 0) await calls.tag(fileSystemId, missing)
-  await allOf(subnetsByZone(want).map((subnet) => mountTarget(calls, want, there, subnet)))
+  const zones = subnetsByZone(want)
+  if (zones.some(({ zone }) => targetIn(there, zone) === undefined))
+    context.emit({ code: 'notice', message: `${want.name}: new mount targets, which AWS takes a minute or two for` })
+  await allOf(zones.map((subnet) => mountTarget(calls, want, there, subnet)))
   const region = await calls.region()
   return { fileSystemId, dnsName: `${fileSystemId}.efs.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}` }
 }
