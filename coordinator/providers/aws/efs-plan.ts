@@ -7,7 +7,7 @@ export interface EfsWant {
   readonly stage: string
   /** efs-NAME; also the Name tag. */
   readonly name: string
-  /** All tags that it carries, Name and Project among them. Others are left alone. */
+  /** Tags that it carries beside Name, Project and hive:stage. Those that are not named are left alone. */
   readonly tags: Readonly<Record<string, string>>
   /** Decided when it is made; AWS cannot change it afterwards. */
   readonly encrypted: boolean
@@ -48,7 +48,7 @@ export interface EfsAction {
 }
 
 /** Tags by which a resource is known as this stage's. */
-export const ownTags = ({ site, stage }: Pick<EfsWant, 'site' | 'stage'>): Readonly<Record<string, string>> => ({ 'hive:site': site, 'hive:stage': stage })
+export const ownTags = ({ site, stage }: Pick<EfsWant, 'site' | 'stage'>): Readonly<Record<string, string>> => ({ Project: site, 'hive:stage': stage })
 
 /** All tags that the file system carries. */
 export const wantedTags = (want: EfsIdentity): Readonly<Record<string, string>> => ({ ...want.tags, Name: want.name, ...ownTags(want) })
@@ -76,15 +76,13 @@ export interface EfsCandidate {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** How sure it is that a file system is the stage's: by its token or tags, by hive-builder's tags, or not at all. */
-export function ownership(candidate: EfsCandidate, want: EfsIdentity): 'own' | 'hive-builder' | 'other' {
-  if (candidate.creationToken === creationToken(want)) return 'own'
-  const { tags } = candidate
-  const own = Object.entries(ownTags(want))
-  if (own.every(([key, value]) => tags[key] === value)) return 'own'
-  // Another stage's or site's by its tags; hive-builder's names are the same for all stages.
-  if (own.some(([key]) => tags[key] !== undefined)) return 'other'
-  return tags['Name'] === want.name && tags['Project'] === want.tags['Project'] && want.tags['Project'] !== undefined ? 'hive-builder' : 'other'
+/** How sure it is that a file system is the stage's: by its token or tags, by hive-builder's tags (which knew no stages), or not at all. */
+export function ownership({ creationToken: token, tags }: EfsCandidate, want: EfsIdentity): 'own' | 'hive-builder' | 'other' {
+  if (token === creationToken(want)) return 'own'
+  if (tags['Project'] !== want.site) return 'other'
+  const stage = tags['hive:stage']
+  if (stage !== undefined) return stage === want.stage ? 'own' : 'other'
+  return tags['Name'] === want.name ? 'hive-builder' : 'other'
 }
 
 /** One zone can have one mount target: the first subnet in each, in the inventory's order. */

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { checkFolderName, isMountedAt, isUnresolved, mountPointOf } from '../../../agent/adapters/nfs-folder.ts'
+import { stateFolder } from '../../../agent/adapters/state-folder.ts'
 import { ensureVolume } from '../../../agent/steps/ensure-volume.ts'
 import { HiveError } from '../../../proto/errors.ts'
 
-const mountinfo = [
-  '24 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw',
-  '91 24 0:52 / /var/lib/hive-agent/nfs/files rw,nosuid,nodev,noexec,relatime shared:40 - nfs4 fs-1.efs:/ rw,vers=4.1,soft',
-  '92 24 0:53 / /mnt/with\\040blank rw - tmpfs tmpfs rw',
-].join('\n')
+const mountinfo = (): string =>
+  [
+    '24 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw',
+    `91 24 0:52 / ${stateFolder()}/nfs/files rw,nosuid,nodev,noexec,relatime shared:40 - nfs4 fs-1.efs:/ rw,vers=4.1,soft`,
+    '92 24 0:53 / /mnt/with\\040blank rw - tmpfs tmpfs rw',
+  ].join('\n')
 
 suite('the folder of a volume on NFS', () => {
   test('is looked for as a mount of exactly its place', () => {
-    assert.ok(isMountedAt(mountinfo, mountPointOf({ folder: 'files' })))
-    assert.ok(!isMountedAt(mountinfo, mountPointOf({ folder: 'file' })))
-    assert.ok(!isMountedAt(mountinfo, '/var/lib/hive-agent/nfs'))
-    assert.ok(isMountedAt(mountinfo, '/mnt/with blank'))
+    assert.ok(isMountedAt(mountinfo(), mountPointOf({ folder: 'files' })))
+    assert.ok(!isMountedAt(mountinfo(), mountPointOf({ folder: 'file' })))
+    assert.ok(!isMountedAt(mountinfo(), `${stateFolder()}/nfs`))
+    assert.ok(isMountedAt(mountinfo(), '/mnt/with blank'))
   })
 
   test('has a name that leads nowhere else', () => {

@@ -22,7 +22,7 @@ const want: EfsWant = {
   site: 'pdns',
   stage: 'staging',
   name: 'efs-pdns',
-  tags: { Project: 'pdns' },
+  tags: {},
   ...efsEncryption(undefined),
   subnets: [
     { name: 'subnet1', zone: 'a', id: 'subnet-1' },
@@ -96,7 +96,7 @@ suite('the plan of a file system', () => {
   test('of what apply made is empty, whatever was there before', () => {
     const name = fc.constantFrom('a', 'b', 'c', 'd')
     const text = fc.string({ maxLength: 5 })
-    const tags = fc.dictionary(fc.constantFrom('Project', 'Name', 'hive:site', 'other'), text)
+    const tags = fc.dictionary(fc.constantFrom('Project', 'Name', 'hive:stage', 'other'), text)
     const state = fc.constantFrom('creating', 'available', 'updating', 'deleting')
     const target = fc.record({
       id: text,
@@ -111,7 +111,7 @@ suite('the plan of a file system', () => {
       encrypted: fc.boolean(),
       kmsKeyId: fc.constant(undefined),
       tags,
-      targets: fc.array(target),
+      targets: fc.uniqueArray(target, { selector: ({ zone, lifeCycle }) => `${zone} ${lifeCycle === 'deleting'}` }),
     })
     const subnets = fc.array(fc.record({ name: text, zone: name, id: text }), { minLength: 1, maxLength: 6 })
     fc.assert(
@@ -136,7 +136,7 @@ suite('whose a file system is', () => {
   const candidate = { fileSystemId: 'fs-1', creationToken: 'x', tags: {} }
   test("the stage's by token, also before it has tags, and by tags, also with another token", () => {
     assert.equal(ownership({ ...candidate, creationToken: creationToken(want) }, want), 'own')
-    assert.equal(ownership({ ...candidate, tags: { 'hive:site': 'pdns', 'hive:stage': 'staging' } }, want), 'own')
+    assert.equal(ownership({ ...candidate, tags: { Project: 'pdns', 'hive:stage': 'staging' } }, want), 'own')
   })
   test("perhaps the stage's by hive-builder's tags", () => {
     const tags = { Name: 'efs-pdns', Project: 'pdns' }
@@ -144,7 +144,7 @@ suite('whose a file system is', () => {
     assert.equal(ownership({ ...candidate, tags: { Name: 'efs-pdns' } }, want), 'other')
   })
   test("another's where its tags name another stage or site", () => {
-    const tags = { Name: 'efs-pdns', Project: 'pdns', 'hive:site': 'pdns', 'hive:stage': 'production' }
+    const tags = { Name: 'efs-pdns', Project: 'pdns', 'hive:stage': 'production' }
     assert.equal(ownership({ ...candidate, tags }, want), 'other')
     assert.notEqual(creationToken(want), creationToken({ site: 'pdns', stage: 'production' }))
     assert.notEqual(creationToken({ site: 'a', stage: 'bc' }), creationToken({ site: 'ab', stage: 'c' }))
