@@ -1,0 +1,166 @@
+/**
+ * EC2 takes its time; the emulator doesn't. What was begun is shown as under way in the next answers: pending, stopping,
+ * shutting-down for instances, creating and deleting for volumes; new instances may at first not be found at all.
+ */
+import type { EC2Client } from '@aws-sdk/client-ec2'
+import { DeleteVolumeCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2'
+import { type Answer, type Call, errorAnswer, list } from './call.ts'
+import { answerXml, child, type Element, items, make, parseXml, put, text, writeXml } from './xml.ts'
+
+/** How many answers show what is under way, or don't show what is new. */
+export interface Pace {
+  /** pending, stopping, shutting-down. Default 1. */
+  instances: number
+  /** creating, deleting. Default 1. */
+  volumes: number
+  /** Describes that don't find a new instance. Default 0. */
+  hidden: number
+}
+
+const codes = { pending: 0, running: 16, 'shutting-down': 32, terminated: 48, stopping: 64, stopped: 80 } as const
+type UnderWay = 'pending' | 'stopping' | 'shutting-down'
+const statesOf: Readonly<Record<string, UnderWay>> = {
+  RunInstances: 'pending',
+  StartInstances: 'pending',
+  StopInstances: 'stopping',
+  TerminateInstances: 'shutting-down',
+}
+
+interface Left {
+  state: UnderWay | 'creating' | 'deleting'
+  left: number
+}
+
+export class Transitions {
+  readonly pace: Pace = { instances: 1, volumes: 1, hidden: 0 }
+  readonly #underWay = new Map<string, Left>()
+  readonly #hidden = new Map<string, number>()
+
+  forget(): void {
+    this.#underWay.clear()
+    this.#hidden.clear()
+  }
+
+  /** Whether an instance still shows that it is shutting down: it holds its network interfaces until it is seen terminated. */
+  isEnding = (instanceId: string): boolean => this.#underWay.get(instanceId)?.state === 'shutting-down'
+
+  /** A refused call is one more look at the things that are under way: whoever repeats it gets on. */
+  passOne(ids: readonly string[]): void {
+    for (const id of ids) this.#shown(id)
+  }
+
+  /** A write that was answered well. */
+  begun({ action }: Call, answer: Element): void {
+    const state = statesOf[action]
+    if (state !== undefined) {
+      for (const item of items(answer, 'instancesSet')) {
+        const id = text(item, 'instanceId')
+        const [before, now] = [text(item, 'previousState', 'name'), text(item, 'currentState', 'name')]
+        const nothingToDo =
+          before === 'terminated' || (action === 'StartInstances' && before === 'running') || (action === 'StopInstances' && before === 'stopped')
+        if ((now !== '' && nothingToDo) || this.pace.instances < 1) continue
+        this.#underWay.set(id, { state, left: this.pace.instances })
+        if (action === 'RunInstances' && this.pace.hidden > 0) this.#hidden.set(id, this.pace.hidden)
+      }
+    }
+    if (action === 'CreateVolume' && this.pace.volumes > 0) this.#underWay.set(text(answer, 'volumeId'), { state: 'creating', left: this.pace.volumes })
+  }
+
+  /** Answers a DeleteVolume that takes time; the volume goes when it was shown `deleting` often enough. Undefined where the emulator shall answer. */
+  async beginDelete(call: Call, ec2: EC2Client): Promise<Answer | undefined> {
+    const id = call.params['VolumeId'] ?? ''
+    if (this.#underWay.get(id)?.state === 'deleting') return { status: 200, type: 'text/xml', body: answerXml('DeleteVolume', make('return', 'true')) }
+    if (this.pace.volumes < 1) return undefined
+    const found = await ec2.send(new DescribeVolumesCommand({ VolumeIds: [id] })).catch(() => undefined)
+    if (found?.Volumes?.[0]?.State !== 'available') return undefined
+    this.#underWay.set(id, { state: 'deleting', left: this.pace.volumes })
+    return { status: 200, type: 'text/xml', body: answerXml('DeleteVolume', make('return', 'true')) }
+  }
+
+  /** Volumes that were shown `deleting` often enough go now; all of them with `all`. */
+  async finishDeletes(ec2: EC2Client, all = false): Promise<void> {
+    for (const [id, { state, left }] of this.#underWay)
+      if (state === 'deleting' && (all || left <= 0)) {
+        this.#underWay.delete(id)
+        await ec2.send(new DeleteVolumeCommand({ VolumeId: id })).catch(() => undefined)
+      }
+  }
+
+  /** Before a describe: refused where it names something that can't be found yet. */
+  notFound(call: Call): Answer | undefined {
+    if (call.action !== 'DescribeInstances') return undefined
+    const missing = list(call.params, 'InstanceId').filter((id) => this.#hide(id))
+    if (missing.length === 0) return undefined
+    return errorAnswer(call, 400, 'InvalidInstanceID.NotFound', `The instance ID '${missing.join(', ')}' does not exist`)
+  }
+
+  /** The describe as the emulator must get it: it knows only end states, so these filters are ours. */
+  forwarded(call: Call): { readonly params: Readonly<Record<string, string>>; readonly states?: readonly string[] } {
+    const named = Object.entries(call.params).find(([key, value]) => /^Filter\.\d+\.Name$/.test(key) && value === stateFilter(call.action))
+    if (named === undefined) return { params: call.params }
+    const base = named[0].replace(/\.Name$/, '')
+    const params = Object.fromEntries(Object.entries(call.params).filter(([key]) => !key.startsWith(`${base}.`)))
+    return { params, states: list(call.params, `${base}\\.Value`) }
+  }
+
+  /** Rewrites the answer of a describe. */
+  show(call: Call, root: Element, states: readonly string[] | undefined): void {
+    if (call.action === 'DescribeInstances') {
+      const reservations = child(root, 'reservationSet')
+      for (const reservation of items(reservations ?? root)) {
+        const set = child(reservation, 'instancesSet')
+        if (set === undefined) continue
+        set.children = items(set).filter((item) => {
+          const id = text(item, 'instanceId')
+          if (list(call.params, 'InstanceId').length === 0 && this.#hide(id)) return false
+          const state = this.#instance(id, text(item, 'instanceState', 'name'))
+          put(item, make('instanceState', make('code', String(codes[state as keyof typeof codes])), make('name', state)))
+          return states === undefined || states.includes(state)
+        })
+      }
+      if (reservations !== undefined) reservations.children = items(reservations).filter((each) => items(each, 'instancesSet').length > 0)
+    }
+    if (call.action === 'DescribeVolumes') {
+      const set = child(root, 'volumeSet')
+      if (set === undefined) return
+      set.children = items(set).filter((item) => {
+        const left = this.#shown(text(item, 'volumeId'))
+        const status = left?.state ?? text(item, 'status')
+        put(item, make('status', status))
+        return states === undefined || states.includes(status)
+      })
+    }
+  }
+
+  #hide(id: string): boolean {
+    const left = this.#hidden.get(id)
+    if (left === undefined) return false
+    if (left > 1) this.#hidden.set(id, left - 1)
+    else this.#hidden.delete(id)
+    return true
+  }
+
+  #instance(id: string, now: string): string {
+    return this.#shown(id)?.state ?? now
+  }
+
+  /** What is under way for it, shown once more. A volume that is deleted stays until `finishDeletes`. */
+  #shown(id: string): Left | undefined {
+    const found = this.#underWay.get(id)
+    if (found === undefined) return undefined
+    const before = { ...found }
+    found.left -= 1
+    if (found.left <= 0 && found.state !== 'deleting') this.#underWay.delete(id)
+    return before
+  }
+}
+
+const stateFilter = (action: string): string | undefined =>
+  action === 'DescribeInstances' ? 'instance-state-name' : action === 'DescribeVolumes' ? 'status' : undefined
+
+export const rewritten = (answer: Answer, change: (root: Element) => void): Answer => {
+  const root = parseXml(answer.body)
+  if (root === undefined) return answer
+  change(root)
+  return { ...answer, body: writeXml(root) }
+}
