@@ -81,7 +81,8 @@ export async function planPhases(input: CommonInput): Promise<readonly PhaseRepo
       }
       try {
         const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, facts, agents, absent, signal })
-        const { unreachable, notices, planCalls, unsupported = [] } = planned
+        const { unreachable, planCalls, unsupported = [], awaits = [] } = planned
+        const notices = [...planned.notices, ...awaits]
         const earlier = reports.findLast(({ steps }) => steps.some(({ outcome }) => outcome.kind === 'change'))?.phase
         const errors = [...planned.errors.map((error) => reportOf(error)), ...unsupported.map((reason) => reportOf(new HiveError('unsupported', reason)))]
         return { phase: phase.name, steps: afterEarlier(planned.planned, earlier), unreachable, planCalls, notices, errors, unknown: undefined }
