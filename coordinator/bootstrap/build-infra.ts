@@ -1,4 +1,5 @@
 /** Phase build-infra: hosts by the stage's provider, then an agent on each. */
+import type { SiteAgents } from '../client/site-agents.ts'
 import type { Emit, PlannedStep } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
 import type { StagePki } from '../pki/stage-pki.ts'
@@ -14,6 +15,7 @@ export interface InfraInput {
   readonly site: Site
   readonly provider: Provider
   readonly pki: StagePki
+  readonly agents: SiteAgents
   readonly emit: Emit
   readonly signal: AbortSignal
   /** Default: the one of this checkout or installation. */
@@ -27,8 +29,7 @@ export interface InfraPlan {
   readonly notices: readonly string[]
 }
 
-const answersOf = ({ site, pki, answers }: InfraInput): Answers =>
-  answers ?? agentAnswers({ site, credentials: () => pki.adminCredentials(), enrolled: (host) => pki.exists && pki.enrolled(host) })
+const answersOf = ({ agents, answers }: InfraInput): Answers => answers ?? agentAnswers(agents)
 
 const plannedAction = ({ host, id, title, reason, before, after, disruption }: ProviderAction): PlannedStep => ({
   phase: 'build-infra',
