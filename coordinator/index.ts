@@ -1,6 +1,8 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
 import { HiveError } from '../proto/errors.ts'
 import { applyInfra, type InfraPlan, planInfra, unanswered } from './bootstrap/build-infra.ts'
+import { sshDialer } from './bootstrap/dial-by-ssh.ts'
+import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
@@ -82,6 +84,7 @@ export class Stage {
   readonly state: StageState
   readonly #options: OpenOptions
   #provider: Provider | undefined
+  #dialer: Dialer | undefined
 
   constructor(site: Site, options: OpenOptions) {
     const { contextDir, effectiveProvider } = site
@@ -92,7 +95,8 @@ export class Stage {
     this.agents = new SiteAgents({
       hosts: site.hosts,
       credentials: () => this.pki.adminCredentials(),
-      enrolled: (host) => this.pki.enrolled(host),
+      enrolled: (host) => this.pki.exists && this.pki.enrolled(host),
+      dialer: () => this.#dial(),
       whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
     })
   }
@@ -190,10 +194,10 @@ export class Stage {
   }
 
   #infrastructure(): Infrastructure {
-    const { site, state, pki } = this
+    const { site, state, pki, agents } = this
     let last: InfraPlan | undefined
     const plan = async (signal: AbortSignal): Promise<InfraPlan> => {
-      last = await planInfra({ site, state, provider: this.provider, pki, emit: this.#options.emit, signal })
+      last = await planInfra({ site, state, provider: this.provider, pki, agents, emit: this.#options.emit, signal })
       return last
     }
     return {
@@ -212,9 +216,18 @@ export class Stage {
       apply: async (emit, signal) => {
         const { actions } = last ?? (await plan(signal))
         last = undefined
-        return applyInfra({ site, state, provider: this.provider, pki, emit, signal }, actions)
+        return applyInfra({ site, state, provider: this.provider, pki, agents, emit, signal }, actions)
       },
     }
+  }
+
+  #dial(): Dialer {
+    const { site, provider } = this
+    this.#dialer ??=
+      provider.agentsOverSsh === true
+        ? sshDialer({ contextDir: site.contextDir, target: (host) => provider.sshTarget(site, host), others: (host) => logInOf(site, host) })
+        : directly
+    return this.#dialer
   }
 
   /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
@@ -226,6 +239,13 @@ export class Stage {
       for (const { name } of site.hosts) agents.forget(name)
     })
   }
+}
+
+/** How setup-hosts leaves the log-in. */
+function logInOf({ hosts }: Site, name: string): { readonly user: string; readonly port: number } {
+  const host = hosts.find((candidate) => candidate.name === name)
+  if (host === undefined) throw new HiveError('not-found', `the site has no host ${name}`)
+  return { user: host.settings.admin, port: host.settings.sshdPort }
 }
 
 /** hive_ca_cert and hive_ca_key, as any host of the stage sees them. */

@@ -1,5 +1,6 @@
 /** Phase build-infra: hosts by the stage's provider, then an agent on each. */
 import { HiveError } from '../../proto/errors.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
 import type { Emit, PlannedStep } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
 import type { StagePki } from '../pki/stage-pki.ts'
@@ -17,6 +18,7 @@ export interface InfraInput {
   readonly state: StageState
   readonly provider: Provider
   readonly pki: StagePki
+  readonly agents: SiteAgents
   readonly emit: Emit
   readonly signal: AbortSignal
   /** Default: the one of this checkout or installation. */
@@ -32,8 +34,7 @@ export interface InfraPlan {
   readonly notices: readonly string[]
 }
 
-const answersOf = ({ site, pki, answers }: InfraInput): Answers =>
-  answers ?? agentAnswers({ site, credentials: () => pki.adminCredentials(), enrolled: (host) => pki.exists && pki.enrolled(host) })
+const answersOf = ({ agents, answers }: InfraInput): Answers => answers ?? agentAnswers(agents)
 
 const plannedAction = ({ host, id, title, reason, before, after, disruption, blocked }: ProviderAction): PlannedStep => ({
   phase: 'build-infra',
