@@ -357,7 +357,7 @@ test('a test hears of the life of instances and of addresses, and gives the cons
   const events: InstanceEvent[] = []
   const addresses: (readonly (string | undefined)[])[] = []
   ec2.front.onInstance((event) => events.push(event))
-  ec2.front.onAddresses((all) => addresses.push(all.map(({ InstanceId }) => InstanceId || undefined)))
+  ec2.front.onAddresses((all) => void addresses.push(all.map(({ InstanceId }) => InstanceId || undefined)))
   ec2.front.console = (instanceId) => `console of ${instanceId}\n`
   const network = await makeNetwork()
   const mirrored = { DeviceName: '/dev/sdb', Ebs: { VolumeSize: 10, VolumeType: 'gp3', DeleteOnTermination: false } } as const

@@ -10,7 +10,7 @@
  *   front.setPolicy(document) / setPolicy(undefined)   // what it doesn't allow: UnauthorizedOperation, 403
  *   front.pace.instances / volumes / hidden = N    // how many answers show what is under way, or don't find a new instance (pace.ts)
  *   front.onInstance(({kind, instance, userData, region}) => …)   // run, start, stop, terminate, after it was performed
- *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change
+ *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change; waited for before the call is answered
  *   front.console = (instanceId) => text           // for GetConsoleOutput
  *   await front.settle()                           // all that is under way is at its end
  *
@@ -45,6 +45,8 @@ export interface InstanceEvent {
   readonly instance: Instance
   /** Of the run, decoded; empty where there was none. */
   readonly userData: string
+  /** Of the key pair it was run with, an OpenSSH line; undefined without one. Key pairs that EC2 itself made have none here. */
+  readonly publicKey: string | undefined
 }
 
 const eventOf: Readonly<Record<string, InstanceEvent['kind']>> = {
@@ -63,8 +65,9 @@ export class Front {
   readonly #tokens = new Map<string, { readonly asked: string; readonly answer: Answer }>()
   readonly #clients = new Map<string, EC2Client>()
   readonly #userData = new Map<string, string>()
+  readonly #publicKeys = new Map<string, string>()
   readonly #instanceListeners: ((event: InstanceEvent) => void)[] = []
-  readonly #addressListeners: ((addresses: readonly Address[], region: string) => void)[] = []
+  readonly #addressListeners: ((addresses: readonly Address[], region: string) => Promise<void> | void)[] = []
   #policy: Policy | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #stop: () => Promise<void> = async () => undefined
@@ -113,6 +116,7 @@ export class Front {
     this.#transitions.forget()
     this.#tokens.clear()
     this.#userData.clear()
+    this.#publicKeys.clear()
     this.#policy = undefined
     Object.assign(this.pace, { instances: 1, volumes: 1, hidden: 0 } satisfies Pace)
   }
@@ -135,7 +139,7 @@ export class Front {
   onInstance(listener: (event: InstanceEvent) => void): void {
     this.#instanceListeners.push(listener)
   }
-  onAddresses(listener: (addresses: readonly Address[], region: string) => void): void {
+  onAddresses(listener: (addresses: readonly Address[], region: string) => Promise<void> | void): void {
     this.#addressListeners.push(listener)
   }
   async settle(): Promise<void> {
@@ -259,16 +263,27 @@ export class Front {
     const kind = eventOf[call.action]
     const ids = kind === undefined ? [] : items(root, 'instancesSet').map((item) => text(item, 'instanceId'))
     if (call.action === 'RunInstances') for (const id of ids) this.#userData.set(id, Buffer.from(call.params['UserData'] ?? '', 'base64').toString('utf8'))
+    if (call.action === 'ImportKeyPair')
+      this.#publicKeys.set(
+        `${call.region} ${call.params['KeyName']}`,
+        Buffer.from(call.params['PublicKeyMaterial'] ?? '', 'base64')
+          .toString('utf8')
+          .trim(),
+      )
     if (kind === 'terminate') await this.#releaseNetwork(call.region, before)
     if (kind !== undefined)
-      for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids))
-        for (const listener of this.#instanceListeners)
-          listener({ kind, region: call.region, instance, userData: this.#userData.get(instance.InstanceId ?? '') ?? '' })
+      for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids)) this.#tellOfInstance(kind, call.region, instance)
     if (addressActions.has(call.action) && this.#addressListeners.length > 0) {
       const { Addresses = [] } = await ec2.send(new DescribeAddressesCommand({}))
-      for (const listener of this.#addressListeners) listener(Addresses, call.region)
+      for (const listener of this.#addressListeners) await listener(Addresses, call.region)
     }
     return rewritten(answer, completeAnswer)
+  }
+
+  #tellOfInstance(kind: InstanceEvent['kind'], region: string, instance: Instance): void {
+    const userData = this.#userData.get(instance.InstanceId ?? '') ?? ''
+    const publicKey = instance.KeyName === undefined ? undefined : this.#publicKeys.get(`${region} ${instance.KeyName}`)
+    for (const listener of this.#instanceListeners) listener({ kind, region, instance, userData, publicKey })
   }
 
   async #perform(call: Call, request: Request): Promise<Answer> {
