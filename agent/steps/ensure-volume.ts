@@ -1,9 +1,13 @@
-/** A docker volume exists on this host with these options. One with other options is never touched: it holds data. */
+/**
+ * A docker volume exists on this host with these options. One with other options is never touched: it holds data. Its folder on an NFS
+ * file system is made before it, so that the volume being there says that the folder is: looking for it would need a mount.
+ */
 import { mkdir, stat } from 'node:fs/promises'
 import type { EnsureVolume } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { createVolume, describeOptions, inspectVolume, sameOptions } from '../adapters/docker/volumes.ts'
 import { assertMayMutate } from '../adapters/gate.ts'
+import { makeNfsFolder, unmountNfsFolder } from '../adapters/nfs-folder.ts'
 import { blocked, change, type Executor, ok } from './executor.ts'
 
 export const ensureVolume: Executor<EnsureVolume> = {
@@ -11,6 +15,8 @@ export const ensureVolume: Executor<EnsureVolume> = {
 
   async check(spec, context) {
     const driver = spec.driver === '' ? 'local' : spec.driver
+    if (spec.nfsFolder?.server === '')
+      return change('the address of its file system is known once build-infra is done', '', `${driver} ${describeOptions(spec.options)}`)
     const volume = await inspectVolume(spec.name, context.signal)
     if (volume === undefined) return change('does not exist', '', `${driver} ${describeOptions(spec.options)}`.trim())
     if (volume.Driver !== driver || !sameOptions(volume.Options ?? {}, spec.options))
@@ -27,7 +33,16 @@ export const ensureVolume: Executor<EnsureVolume> = {
       assertMayMutate(`make ${spec.directory}`)
       await mkdir(spec.directory, { recursive: true, mode: 0o755 })
     }
-    if ((await inspectVolume(spec.name, context.signal)) === undefined) await createVolume(spec, context.signal)
+    if ((await inspectVolume(spec.name, context.signal)) !== undefined) return
+    if (spec.nfsFolder !== undefined) {
+      if (spec.nfsFolder.server === '') throw new HiveError('blocked', `the address of the file system of ${spec.name} is not known`)
+      await makeNfsFolder(spec.nfsFolder, context.signal)
+    }
+    await createVolume(spec, context.signal)
+  },
+
+  async cleanup(spec) {
+    if (spec.nfsFolder !== undefined) await unmountNfsFolder(spec.nfsFolder)
   },
 }
 

@@ -4,17 +4,22 @@ import { planVolume } from './volume-backends.ts'
 
 export const buildVolumes: Phase = {
   name: 'build-volumes',
-  steps({ site, limit }) {
+  steps({ site, limit, state }) {
     const hosts = site.hosts.filter((host) => host.isHive && limit.hosts?.has(host.name) !== false)
     const volumes = site.volumes.filter((volume) => volume.stages.includes(site.stage) && limit.volumes?.has(volume.name) !== false)
-    const plans = volumes.map((volume) => planVolume(volume, site))
+    const plans = volumes.map((volume) => planVolume(volume, site, state))
     const steps = plans
       .filter((plan) => plan.kind === 'volume')
-      .flatMap(({ spec }) => hosts.map((host) => step('build-volumes', spec.name, host.name, `volume ${spec.name}`, 'ensureVolume', spec)))
+      .flatMap(({ spec }) =>
+        hosts.map((host) =>
+          step('build-volumes', spec.name, host.name, `volume ${spec.name}`, 'ensureVolume', spec, { timeoutSeconds: spec.nfsFolder === undefined ? 0 : 600 }),
+        ),
+      )
     return {
       steps,
       blobs: new Map(),
       notices: plans.flatMap((plan) => (plan.kind === 'volume' && plan.notice !== undefined ? [plan.notice] : [])),
+      awaits: plans.flatMap((plan) => (plan.kind === 'volume' && plan.awaits !== undefined ? [plan.awaits] : [])),
       unsupported: plans.flatMap((plan) => (plan.kind === 'unsupported' ? [plan.reason] : [])),
     }
   },

@@ -20,6 +20,8 @@ export interface PhaseSteps {
   readonly notices: readonly string[]
   /** What the inventory asks for and this version cannot build: blocked in a plan, HiveError 'unsupported' when run. */
   readonly unsupported?: readonly string[]
+  /** What an earlier phase must make known first: remarked in a plan, HiveError 'blocked' when run. */
+  readonly awaits?: readonly string[]
 }
 
 /** What `--limit` leaves: undefined means all. */

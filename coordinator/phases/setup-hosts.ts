@@ -34,7 +34,7 @@ const base = (site: Site, host: Host, facts: SetupHostsFacts): readonly Step[] =
   ...when(host.isHive, cgroupMount(host)),
   dockerSource(host),
   dockerConfig(site, host, facts),
-  packages(host),
+  packages(site, host),
   siteCertificates(site, host, facts),
   ...when(host.settings.timezone !== undefined, timezone(host)),
   ...when(host.settings.locale !== undefined, locale(host)),

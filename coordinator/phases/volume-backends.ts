@@ -1,6 +1,9 @@
 /** What a volume of each kind is made of. A kind that cannot be built yet says so, and why. */
 import type { EnsureVolume } from '#gen/hive/v1/steps_docker.ts'
 import type { Site, Volume } from '../inventory/site.ts'
+import { efsAddress } from '../providers/aws/efs-address.ts'
+import type { StageState } from '../run/stage-state.ts'
+import { folderMountOptions, volumeMountOptions } from './efs-mount-options.ts'
 
 /** The folder that the nspawn provider shares between the hosts of a stage. */
 export const mirroredFolder = '/var/lib/hive/mirrored'
@@ -9,17 +12,23 @@ export type VolumePlan =
   /** Docker makes it on use. */
   | { readonly kind: 'nothing' }
   /** One docker volume of these properties on every hive host. */
-  | { readonly kind: 'volume'; readonly spec: EnsureVolume; readonly notice?: string }
+  | {
+      readonly kind: 'volume'
+      readonly spec: EnsureVolume
+      readonly notice?: string
+      /** What must be made known first; until then `spec` is for plans only. */
+      readonly awaits?: string
+    }
   | { readonly kind: 'unsupported'; readonly reason: string }
 
-type Backend = (volume: Volume, site: Site) => VolumePlan
+type Backend = (volume: Volume, site: Site, state: StageState) => VolumePlan
 
 const backends: { readonly [K in Volume['kind']]: Backend } = {
   plain: () => ({ kind: 'nothing' }),
 
   driver: (volume) => ({
     kind: 'volume',
-    spec: { name: volume.name, driver: volume.driver ?? '', options: { ...volume.driverOptions }, directory: '' },
+    spec: { name: volume.name, driver: volume.driver ?? '', options: { ...volume.driverOptions }, directory: '', nfsFolder: undefined },
   }),
 
   drbd(volume, site) {
@@ -28,12 +37,27 @@ const backends: { readonly [K in Volume['kind']]: Backend } = {
     const directory = `${mirroredFolder}/${volume.name}`
     return {
       kind: 'volume',
-      spec: { name: volume.name, driver: 'local', options: { type: 'none', o: 'bind', device: directory }, directory },
+      spec: { name: volume.name, driver: 'local', options: { type: 'none', o: 'bind', device: directory }, directory, nfsFolder: undefined },
       notice: `${volume.name} is a folder shared by this machine's hosts, not DRBD`,
     }
   },
 
-  nfs: (volume) => ({ kind: 'unsupported', reason: `volume ${volume.name}: on NFS, which this version cannot build yet` }),
+  nfs(volume, site, state) {
+    if (site.effectiveProvider !== 'aws')
+      return { kind: 'unsupported', reason: `volume ${volume.name}: on NFS, which this version builds with provider aws only` }
+    const server = efsAddress(state)?.dnsName
+    return {
+      kind: 'volume',
+      spec: {
+        name: volume.name,
+        driver: 'local',
+        options: { type: 'nfs', o: volumeMountOptions(server ?? `<efs-${site.name}>`), device: `:/${volume.name}` },
+        directory: '',
+        nfsFolder: { server: server ?? '', folder: volume.name, options: folderMountOptions },
+      },
+      ...(server === undefined ? { awaits: `volume ${volume.name}: the address of efs-${site.name} is known once build-infra is done` } : {}),
+    }
+  },
 }
 
-export const planVolume: Backend = (volume, site) => backends[volume.kind](volume, site)
+export const planVolume: Backend = (volume, site, state) => backends[volume.kind](volume, site, state)

@@ -40,6 +40,7 @@ export function obstacles(planned: PlannedPhase, allow: ReadonlySet<string>): re
   return [
     ...planned.errors.map((error) => reportOf(error)),
     ...(planned.unsupported ?? []).map((reason) => reportOf(new HiveError('unsupported', reason))),
+    ...(planned.awaits ?? []).map((reason) => reportOf(new HiveError('blocked', reason, { hint: 'run the phase build-infra first' }))),
     ...planned.planned.flatMap((step) => {
       if (step.outcome.kind === 'blocked')
         return [

@@ -23,17 +23,18 @@ export const hostsFile = (site: Site, host: Host): Step =>
  * One installation for all that a server needs, so that a new host asks its package sources once. Docker's own packages
  * come from Debian there, and from docker's repository on EL, which has none.
  */
-export const packages = (host: Host): Step => {
+export const packages = (site: Site, host: Host): Step => {
   const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata']
   const repository = host.isRepository ? ['docker-registry'] : []
+  const nfs = host.isHive && site.volumes.some(({ kind, stages }) => kind === 'nfs' && stages.includes(site.stage))
   return hostStep(
     host,
     'packages',
     'packages',
     'ensurePackages',
     {
-      apt: [...common, 'ansible', 'docker.io', 'hostname', 'python3', ...repository].sort(),
-      dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'hostname', 'python3'].sort(),
+      apt: [...common, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
+      dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'hostname', 'python3', ...(nfs ? ['nfs-utils'] : [])].sort(),
       absent: [],
       hold: [],
     },
