@@ -96,6 +96,7 @@ async function legacy(want: EfsWant): Promise<string> {
     { Key: 'Project', Value: 'pdns' },
   ]
   const { FileSystemId } = await client.send(new CreateFileSystemCommand({ CreationToken: `efs-pdns-${want.stage}`, Tags }))
+  await ec2.front.settle()
   for (const { id } of [want.subnets[0], want.subnets[2]].filter((subnet) => subnet !== undefined))
     await client.send(new CreateMountTargetCommand({ FileSystemId, SubnetId: id, SecurityGroups: [] }))
   ec2.front.forget()
