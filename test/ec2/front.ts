@@ -12,23 +12,18 @@
  *   front.onInstance(({kind, instance, userData, region}) => …)   // run, start, stop, terminate, after it was performed
  *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change; waited for before the call is answered
  *   front.console = (instanceId) => text           // for GetConsoleOutput
- *   await front.settle()                           // all that is under way is at its end
+ *   await front.settle()                           // all that is under way is at its end, and all that is new is known
  *
  * By itself: ClientToken is honoured; writes go one at a time, and not at all when their client has gone before their
- * turn; what is in use or in a wrong state is refused (dependencies.ts, refusals.ts); terminated instances give up their network interfaces and
- * addresses; no answer holds a public address outside 127.0.0.0/8. What the emulator can't do answers EmulatorLacks, 400.
+ * turn; what is in use or in a wrong state is refused (dependencies.ts, refusals.ts); terminated instances and deleted
+ * subnets let go of what they held (aftermath.ts); no answer holds a public address outside 127.0.0.0/8. What the emulator
+ * can't do answers EmulatorLacks, 400.
  */
 
 import type { ServerResponse } from 'node:http'
 import type { Address, Instance } from '@aws-sdk/client-ec2'
-import {
-  DeleteNetworkInterfaceCommand,
-  DescribeAddressesCommand,
-  DescribeInstancesCommand,
-  DescribeTagsCommand,
-  DisassociateAddressCommand,
-  EC2Client,
-} from '@aws-sdk/client-ec2'
+import { DescribeAddressesCommand, DescribeInstancesCommand, DescribeTagsCommand, EC2Client } from '@aws-sdk/client-ec2'
+import { afterDeleteSubnet, afterTerminate } from './aftermath.ts'
 import { type Answer, type Call, errorAnswer, list, type Request, readCall } from './call.ts'
 import { refusal } from './dependencies.ts'
 import { EfsTransitions } from './efs-pace.ts'
@@ -280,7 +275,8 @@ export class Front {
           .toString('utf8')
           .trim(),
       )
-    if (kind === 'terminate') await this.#releaseNetwork(call.region, before)
+    if (kind === 'terminate') await afterTerminate(ec2, before, this.#transitions)
+    if (call.action === 'DeleteSubnet') await afterDeleteSubnet(ec2, call.params['SubnetId'] ?? '')
     if (kind !== undefined)
       for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids)) this.#tellOfInstance(kind, call.region, instance)
     if (addressActions.has(call.action) && this.#addressListeners.length > 0) {
@@ -325,23 +321,6 @@ export class Front {
     if (ids.length === 0) return []
     const found = await this.client(region).send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values: [...ids] }] }))
     return (found.Reservations ?? []).flatMap(({ Instances = [] }) => Instances)
-  }
-
-  /** EC2 lets go of both with the instance; the emulator keeps them. */
-  async #releaseNetwork(region: string, instances: readonly Instance[]): Promise<void> {
-    const ec2 = this.client(region)
-    const ids = instances.map(({ InstanceId }) => InstanceId)
-    const { Addresses = [] } = await ec2.send(new DescribeAddressesCommand({}))
-    for (const { InstanceId, AssociationId } of Addresses)
-      if (InstanceId !== undefined && InstanceId !== '' && ids.includes(InstanceId))
-        await ec2.send(new DisassociateAddressCommand({ AssociationId })).catch(() => undefined)
-    for (const { InstanceId = '', BlockDeviceMappings = [] } of instances)
-      this.#transitions.hold(
-        BlockDeviceMappings.flatMap(({ Ebs }) => Ebs?.VolumeId ?? []),
-        InstanceId,
-      )
-    for (const { NetworkInterfaceId } of instances.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces))
-      await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId })).catch(() => undefined)
   }
 
   async #tagsOf(region: string, id: string): Promise<Readonly<Record<string, string>>> {

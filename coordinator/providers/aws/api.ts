@@ -44,7 +44,11 @@ export class AwsApi {
 
   /** As `call`, for things that were just made: "there is no such thing" is asked again for a minute. */
   async settled<N extends CallName>(name: N, input: InputOf<N>, about: About, signal: AbortSignal): Promise<OutputOf<N>> {
-    return this.#patiently(() => this.call(name, input, about, signal), (error) => isNotFound(causeOf(error)), signal)
+    return this.#patiently(
+      () => this.call(name, input, about, signal),
+      (error) => isNotFound(causeOf(error)),
+      signal,
+    )
   }
 
   /**
@@ -79,7 +83,13 @@ export class AwsApi {
   }
 
   /** All pages of a Describe call. */
-  async all<N extends CallName, T>(name: N, input: InputOf<N>, about: About, signal: AbortSignal, items: (output: OutputOf<N>) => readonly T[] | undefined): Promise<readonly T[]> {
+  async all<N extends CallName, T>(
+    name: N,
+    input: InputOf<N>,
+    about: About,
+    signal: AbortSignal,
+    items: (output: OutputOf<N>) => readonly T[] | undefined,
+  ): Promise<readonly T[]> {
     const found: T[] = []
     let token: string | undefined
     do {

@@ -5,7 +5,7 @@ import { HiveError } from '../../../proto/errors.ts'
 import { codeOf } from './api.ts'
 import { ensureAddress, type Network, tagged, volumeIs, type Work } from './apply-network.ts'
 import { type FoundInstance, instanceOf } from './found.ts'
-import type { ImageChooser } from './image.ts'
+import type { ChosenImage, ImageChooser } from './image.ts'
 import type { InstanceWatch } from './instance-watch.ts'
 import { liveInstance, mirroredDisksOf, observeInstances } from './observe.ts'
 import { addressesOf, ids } from './plan.ts'
@@ -42,7 +42,13 @@ export async function applyHost(work: Work, tools: HostTools, host: HostWant): P
   const instance = isNew ? await create(work, tools, host) : await bringUp(work, tools, host, before)
   if (!isNew && doing.has(ids.joinGroup(host.name))) await joinGroup(work, tools, host, instance)
   await Promise.all([applyDisks(work, host, instance, isNew), associate(work, tools, host, instance, address)])
-  return { name: host.name, instanceId: instance.id, publicIp: (await address).publicIp, boots: isNew || before?.id !== instance.id || !isOn(before) || doing.has(ids.type(host.name)), isNew }
+  return {
+    name: host.name,
+    instanceId: instance.id,
+    publicIp: (await address).publicIp,
+    boots: isNew || before?.id !== instance.id || !isOn(before) || doing.has(ids.type(host.name)),
+    isNew,
+  }
 }
 
 const isOn = ({ state }: FoundInstance): boolean => state === 'running' || state === 'pending'
@@ -53,7 +59,8 @@ async function addressFor(work: Work, host: HostWant): Promise<{ readonly alloca
   if (host.publishedIp === undefined) return ensureAddress(work, host.name, addressesOf(found, host)[0])
   const address = found.published.find(({ publicIp }) => publicIp === host.publishedIp)
   // Planned as blocked, so this is never reached with a plan at hand.
-  if (address === undefined) throw new HiveError('blocked', `${host.publishedIp} is not in this account and region`, { host: host.name, hint: 'check hive_published_ip' })
+  if (address === undefined)
+    throw new HiveError('blocked', `${host.publishedIp} is not in this account and region`, { host: host.name, hint: 'check hive_published_ip' })
   return address
 }
 
@@ -70,6 +77,21 @@ const ebs = ({ sizeGb, encrypted, kmsKeyId }: DiskWant, deleted: boolean) => ({
   ...(encrypted ? { Encrypted: true } : {}),
   ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
 })
+
+/** EC2 wants the size said. Throws HiveError 'invalid-input' for one that the image does not fit on. */
+function rootDisk(host: HostWant, image: ChosenImage): DiskWant {
+  const { sizeGb = image.rootSizeGb } = host.root
+  if (sizeGb !== undefined && image.rootSizeGb !== undefined && sizeGb < image.rootSizeGb)
+    throw new HiveError(
+      'invalid-input',
+      `${host.name}: ${image.name || image.id} needs a disk of ${image.rootSizeGb} GB, and the inventory says ${sizeGb} GB`,
+      {
+        host: host.name,
+        hint: `write disk_size (repository_disk_size): ${image.rootSizeGb} or more`,
+      },
+    )
+  return { ...host.root, sizeGb }
+}
 
 async function create(work: Work, { network, images, watch, publicKey }: HostTools, host: HostWant): Promise<FoundInstance> {
   const { want, found, say } = work
@@ -98,7 +120,7 @@ async function create(work: Work, { network, images, watch, publicKey }: HostToo
     UserData: Buffer.from(userData(host.host, publicKey)).toString('base64'),
     MetadataOptions: { HttpTokens: 'required', HttpEndpoint: 'enabled' },
     BlockDeviceMappings: [
-      { DeviceName: host.rootDevice ?? image.rootDevice, Ebs: ebs(host.root, true) },
+      { DeviceName: host.rootDevice ?? image.rootDevice, Ebs: ebs(rootDisk(host, image), true) },
       ...(host.mirrored === undefined || hasDisk ? [] : [{ DeviceName: mirroredDevice, Ebs: ebs(host.mirrored, false) }]),
     ],
     TagSpecifications: [...tagged('instance', tags), ...tagged('volume', tags), ...tagged('network-interface', tags)],
@@ -110,7 +132,8 @@ async function create(work: Work, { network, images, watch, publicKey }: HostToo
 
 async function runOnce({ api, want, signal }: Work, host: HostWant, input: RunInstancesCommandInput, vpcId: string): Promise<FoundInstance> {
   const about = aboutOf(host)
-  const there = async (): Promise<FoundInstance | undefined> => (await observeInstances(api, want, signal)).find(({ name, state }) => name === host.name && state !== 'shutting-down')
+  const there = async (): Promise<FoundInstance | undefined> =>
+    (await observeInstances(api, want, signal)).find(({ name, state }) => name === host.name && state !== 'shutting-down')
   const hour = Math.floor(api.clock.date() / 3_600_000)
   for (let generation = 0; ; generation++) {
     try {
@@ -141,7 +164,8 @@ async function retire(work: Work, { watch }: HostTools, host: HostWant, instance
   await keepDisk(work, host, instance)
   const disk = instance.disks.get(mirroredDevice)
   // Without its tag it could not be found again.
-  if (disk !== undefined) await api.call('CreateTags', { Resources: [disk.volumeId], Tags: tagList(tagsOf(want.owner, host.name, host.name)) }, aboutOf(host), signal)
+  if (disk !== undefined)
+    await api.call('CreateTags', { Resources: [disk.volumeId], Tags: tagList(tagsOf(want.owner, host.name, host.name)) }, aboutOf(host), signal)
   say(`terminating ${instance.id}`, host.name)
   await api.call('TerminateInstances', { InstanceIds: [instance.id] }, aboutOf(host), signal)
   await watch.until(instance.id, 'terminated', host.name)
@@ -238,4 +262,3 @@ async function associate(work: Work, { network }: HostTools, host: HostWant, ins
   // The plan made sure that whoever has it now is of this stage.
   await api.settled('AssociateAddress', { AllocationId: allocationId, InstanceId: instance.id, AllowReassociation: true }, about, signal)
 }
-

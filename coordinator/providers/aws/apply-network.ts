@@ -5,7 +5,7 @@ import { gatewayOf, groupOf, keyOf, routeTableOf, subnetOf, vpcOf } from './foun
 import type { AwsFound } from './observe.ts'
 import { gatewayInUse, ids, routeTableInUse } from './plan.ts'
 import { permissionsOf, ruleChanges } from './security-rules.ts'
-import { hostTag, isOurs, projectTag, stageTag, tagList, type Tags, tagsOf } from './tags.ts'
+import { hostTag, isOurs, projectTag, stageTag, type Tags, tagList, tagsOf } from './tags.ts'
 import { untilAnswer } from './wait.ts'
 import type { AwsWant, SubnetWant } from './want.ts'
 
@@ -51,7 +51,15 @@ export function applyNetwork(work: Work, publicKey: string): Network {
   const subnetIds = new Map(work.want.subnets.map((subnet) => [subnet.name, ensureSubnet(work, vpcId, subnet)]))
   const groupId = ensureGroup(work, vpcId)
   const keyName = ensureKey(work, publicKey)
-  const parts = [ensureDns(work, vpcId), ensureRoutes(work, vpcId, gatewayId, subnetIds), ensureRules(work, groupId), keyName, gatewayId, groupId, ...subnetIds.values()]
+  const parts = [
+    ensureDns(work, vpcId),
+    ensureRoutes(work, vpcId, gatewayId, subnetIds),
+    ensureRules(work, groupId),
+    keyName,
+    gatewayId,
+    groupId,
+    ...subnetIds.values(),
+  ]
   // Whoever waits for a part hears of its failure; those that nobody waits for are heard through `done`.
   for (const part of [vpcId, gateway, ...parts]) part.catch(() => undefined)
   const done = Promise.all(parts)
@@ -120,7 +128,12 @@ async function ensureSubnet({ api, want, found, signal }: Work, vpc: Promise<str
   })
 }
 
-async function ensureRoutes({ api, want, found, doing, signal }: Work, vpc: Promise<string>, gateway: Promise<string>, subnets: Network['subnetIds']): Promise<void> {
+async function ensureRoutes(
+  { api, want, found, doing, signal }: Work,
+  vpc: Promise<string>,
+  gateway: Promise<string>,
+  subnets: Network['subnetIds'],
+): Promise<void> {
   const VpcId = await vpc
   if (!doing.has(ids.routes)) return
   const about = { what: 'route table' }
@@ -138,7 +151,11 @@ async function ensureRoutes({ api, want, found, doing, signal }: Work, vpc: Prom
   const route = async (destination: string): Promise<void> => {
     const GatewayId = await gateway
     if (table.routes.get(destination) === GatewayId) return
-    const input = { RouteTableId: table.id, GatewayId, ...(destination.includes(':') ? { DestinationIpv6CidrBlock: destination } : { DestinationCidrBlock: destination }) }
+    const input = {
+      RouteTableId: table.id,
+      GatewayId,
+      ...(destination.includes(':') ? { DestinationIpv6CidrBlock: destination } : { DestinationCidrBlock: destination }),
+    }
     try {
       await api.settled('CreateRoute', input, about, signal)
     } catch (error) {
@@ -215,23 +232,29 @@ async function ensureKey({ api, want, found, doing, signal }: Work, publicKey: s
   if (!doing.has(ids.key)) return want.keyName
   const about = { what: `key pair ${want.keyName}` }
   const [other] = found.keys
-  if (other !== undefined) await api.call('DeleteKeyPair', { KeyPairId: other.id }, about, signal)
+  if (other !== undefined) await api.call('DeleteKeyPair', { KeyName: other.name }, about, signal)
   const input = { KeyName: want.keyName, PublicKeyMaterial: Buffer.from(publicKey), TagSpecifications: tagged('key-pair', tagsOf(want.owner, want.keyName)) }
   await api.createOnce('ImportKeyPair', input, about, signal, {
     made: ({ KeyPairId }) => KeyPairId,
     exists: /^InvalidKeyPair\.Duplicate$/,
-    look: async () => (await api.call('DescribeKeyPairs', { Filters: [{ Name: 'key-name', Values: [want.keyName] }] }, about, signal)).KeyPairs?.map(keyOf)[0]?.id,
+    look: async () =>
+      (await api.call('DescribeKeyPairs', { Filters: [{ Name: 'key-name', Values: [want.keyName] }] }, about, signal)).KeyPairs?.map(keyOf)[0]?.id,
   })
   return want.keyName
 }
 
 /** An elastic address for the host, allocated where it has none. Costs money from then on, and stays until destroy. */
-export async function ensureAddress({ api, want, signal }: Work, host: string, there: { readonly allocationId: string; readonly publicIp: string } | undefined): Promise<{ readonly allocationId: string; readonly publicIp: string }> {
+export async function ensureAddress(
+  { api, want, signal }: Work,
+  host: string,
+  there: { readonly allocationId: string; readonly publicIp: string } | undefined,
+): Promise<{ readonly allocationId: string; readonly publicIp: string }> {
   if (there !== undefined) return there
   const about = { what: `elastic address of ${host}`, host }
   const input = { Domain: 'vpc' as const, TagSpecifications: tagged('elastic-ip', tagsOf(want.owner, `for ${host}`, host)) }
   return api.createOnce('AllocateAddress', input, about, signal, {
-    made: ({ AllocationId, PublicIp }) => (AllocationId === undefined || PublicIp === undefined ? undefined : { allocationId: AllocationId, publicIp: PublicIp }),
+    made: ({ AllocationId, PublicIp }) =>
+      AllocationId === undefined || PublicIp === undefined ? undefined : { allocationId: AllocationId, publicIp: PublicIp },
     look: async () => {
       const filter = ownFilter(want)
       filter.Filters.push({ Name: `tag:${hostTag}`, Values: [host] })
@@ -243,7 +266,12 @@ export async function ensureAddress({ api, want, signal }: Work, host: string, t
 }
 
 /** Waits until a volume is in a state. Throws nothing but 'cancelled' and what the call throws; false after a minute. */
-export async function volumeIs({ api, signal }: Pick<Work, 'api' | 'signal'>, volumeId: string, wanted: (state: string) => boolean, what: string): Promise<boolean> {
+export async function volumeIs(
+  { api, signal }: Pick<Work, 'api' | 'signal'>,
+  volumeId: string,
+  wanted: (state: string) => boolean,
+  what: string,
+): Promise<boolean> {
   const answer = await untilAnswer(
     async () => {
       const { Volumes } = await api.call('DescribeVolumes', { Filters: [{ Name: 'volume-id', Values: [volumeId] }] }, { what }, signal)

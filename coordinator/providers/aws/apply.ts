@@ -1,17 +1,22 @@
 /** Carries out a plan in the account: everything side by side that does not need one another. */
 import { HiveError, messageOf } from '../../../proto/errors.ts'
+import type { Emit } from '../../events.ts'
 import type { StageState } from '../../run/stage-state.ts'
 import type { ProviderAction } from '../provider.ts'
 import { applyHost, type MadeHost } from './apply-hosts.ts'
 import { applyNetwork, type Work } from './apply-network.ts'
+import type { EfsFound } from './efs-plan.ts'
 import { ImageChooser } from './image.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { ids, tagChanges } from './plan.ts'
+import { applyFileSystem } from './stage-file-system.ts'
 import { tagList } from './tags.ts'
 
 export interface ApplyInput extends Omit<Work, 'doing'> {
   readonly actions: readonly ProviderAction[]
   readonly state: StageState
+  readonly emit: Emit
+  readonly fileSystem: EfsFound | undefined
   /** An authorized_keys line. */
   readonly publicKey: string
   /** Told of each host as soon as it is as wanted. */
@@ -24,7 +29,12 @@ export async function applyAws(input: ApplyInput): Promise<void> {
   const work: Work = { ...input, doing: new Set(input.actions.map(({ id }) => id)) }
   const network = applyNetwork(work, publicKey)
   const tools = { network, images: new ImageChooser(api, state, signal), watch: new InstanceWatch(api, signal), publicKey }
-  await settled([network.done, applyTags(work), ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host)))])
+  await settled([
+    network.done,
+    applyTags(work),
+    applyFileSystem(work, network, input.fileSystem, state, input.emit),
+    ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host))),
+  ])
 }
 
 /** One error of several that happened side by side; the same error seen by many counts once. */
@@ -45,5 +55,7 @@ export async function settled(parts: readonly Promise<unknown>[]): Promise<void>
 
 async function applyTags({ api, want, found, doing, signal }: Work): Promise<void> {
   if (!doing.has(ids.tags)) return
-  await settled(tagChanges(want, found).map(({ id, what, tags }) => api.call('CreateTags', { Resources: [id], Tags: tagList(tags) }, { what: `tags of ${what}` }, signal)))
+  await settled(
+    tagChanges(want, found).map(({ id, what, tags }) => api.call('CreateTags', { Resources: [id], Tags: tagList(tags) }, { what: `tags of ${what}` }, signal)),
+  )
 }

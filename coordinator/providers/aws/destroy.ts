@@ -40,7 +40,9 @@ export async function destroyAws(input: DestroyInput): Promise<void> {
   await settled([
     instances(),
     fileSystems(),
-    ...found.keys.filter(({ name, tags }) => name === want.keyName && (tags[stageTag] === undefined || tags[stageTag] === want.owner.stage)).map(({ id, name }) => drop('DeleteKeyPair', { KeyPairId: id }, `key pair ${name}`)),
+    ...found.keys
+      .filter(({ name, tags }) => name === want.keyName && (tags[stageTag] === undefined || tags[stageTag] === want.owner.stage))
+      .map(({ name }) => drop('DeleteKeyPair', { KeyName: name }, `key pair ${name}`)),
   ])
   await settled([
     ...found.addresses.map(({ allocationId, publicIp }) => drop('ReleaseAddress', { AllocationId: allocationId }, `elastic address ${publicIp}`)),
@@ -67,7 +69,9 @@ export async function destroyAws(input: DestroyInput): Promise<void> {
 
 /** Disks of the stage, but for those that go with their instance. */
 function removableVolumes(found: AwsFound): readonly string[] {
-  const withInstance = new Set(found.instances.flatMap(({ disks }) => [...disks.values()].flatMap(({ volumeId, deletedWithInstance }) => (deletedWithInstance ? [volumeId] : []))))
+  const withInstance = new Set(
+    found.instances.flatMap(({ disks }) => [...disks.values()].flatMap(({ volumeId, deletedWithInstance }) => (deletedWithInstance ? [volumeId] : []))),
+  )
   return found.volumes.filter(({ id, state }) => !withInstance.has(id) && state !== 'deleting' && state !== 'deleted').map(({ id }) => id)
 }
 
@@ -104,5 +108,7 @@ async function strangersIn({ api, found, signal }: DestroyInput): Promise<readon
   return interfaces
     .filter(({ TagSet, Attachment, Status }) => Status === 'in-use' && tagRecord(TagSet)[stageTag] === undefined && !own.has(Attachment?.InstanceId ?? ''))
     .filter(({ Description = '' }) => !Description.startsWith('EFS mount target'))
-    .map(({ NetworkInterfaceId = '', Attachment, Description = '' }) => [NetworkInterfaceId, Attachment?.InstanceId, Description].filter((part) => part !== undefined && part !== '').join(' '))
+    .map(({ NetworkInterfaceId = '', Attachment, Description = '' }) =>
+      [NetworkInterfaceId, Attachment?.InstanceId, Description].filter((part) => part !== undefined && part !== '').join(' '),
+    )
 }

@@ -16,13 +16,13 @@ interface AwsFailure {
   readonly $metadata?: { readonly httpStatusCode?: number }
 }
 
-const failureOf = (thrown: unknown): AwsFailure =>
-  thrown instanceof Error ? (thrown as unknown as AwsFailure) : { name: 'Error', message: String(thrown) }
+const failureOf = (thrown: unknown): AwsFailure => (thrown instanceof Error ? (thrown as unknown as AwsFailure) : { name: 'Error', message: String(thrown) })
 
 /** EC2's own code (`InvalidVpcID.NotFound`), or the name of what kept the call from an answer. */
 export const awsCode = (thrown: unknown): string => failureOf(thrown).name
 
-export const isThrottled = (thrown: unknown): boolean => /^(RequestLimitExceeded|Throttling\w*|TooManyRequests\w*|SlowDown|EC2ThrottledException|BandwidthLimitExceeded)$/.test(awsCode(thrown))
+export const isThrottled = (thrown: unknown): boolean =>
+  /^(RequestLimitExceeded|Throttling\w*|TooManyRequests\w*|SlowDown|EC2ThrottledException|BandwidthLimitExceeded)$/.test(awsCode(thrown))
 
 const hasAnswer = (thrown: unknown): boolean => failureOf(thrown).$metadata?.httpStatusCode !== undefined
 
@@ -71,8 +71,14 @@ function explain(code: string, message: string, call: string): Explanation {
   }
   if (/^(ExpiredToken|ExpiredTokenException|RequestExpired|TokenRefreshRequired)$/.test(code))
     return denied('the credentials have expired: log in again, or renew them; where they are new, look at the clock of this machine')
-  if (/^(AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClientException|IncompleteSignature|MissingAuthenticationToken|InvalidSignatureException)$/.test(code))
-    return denied('AWS does not know these credentials: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or hivecoord set aws_access_key_id; and that the region is switched on for the account')
+  if (
+    /^(AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClientException|IncompleteSignature|MissingAuthenticationToken|InvalidSignatureException)$/.test(
+      code,
+    )
+  )
+    return denied(
+      'AWS does not know these credentials: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or hivecoord set aws_access_key_id; and that the region is switched on for the account',
+    )
   if (/CredentialsProviderError|TokenProviderError/.test(code))
     return denied('give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or hivecoord set aws_access_key_id and aws_secret_access_key')
   const quota = quotas[code]
@@ -89,10 +95,13 @@ function explain(code: string, message: string, call: string): Explanation {
   if (/^InvalidKey\.Format|^InvalidKeyPair/.test(code)) return input('the ssh key of the stage is not one that EC2 takes: RSA, or ED25519')
   if (/kms/i.test(code) || /kms/i.test(message)) return input('check kms_key_id, and that these credentials may use the key')
   if (/^InvalidVpc\w*\.Range|^InvalidVpcRange/.test(code)) return input('change cidr of the stage: a VPC is between /28 and /16')
-  if (/^InvalidSubnet\.(Range|Conflict)|^InvalidSubnetRange/.test(code)) return input('change the cidr of the subnet: inside the cidr of the stage, and not over another subnet')
+  if (/^InvalidSubnet\.(Range|Conflict)|^InvalidSubnetRange/.test(code))
+    return input('change the cidr of the subnet: inside the cidr of the stage, and not over another subnet')
   if (/^InvalidAllocationID|^InvalidAddress/.test(code)) return input('check hive_published_ip: an elastic address of this account and region')
-  if (/^InvalidIPAddress/.test(code) || code === 'PrivateIpAddressInUse') return blocked('something else in the subnet has this address: remove it, or choose another network')
-  if (code === 'OperationNotPermitted') return blocked('it is protected against that: turn off termination or stop protection of the instance in the AWS console')
+  if (/^InvalidIPAddress/.test(code) || code === 'PrivateIpAddressInUse')
+    return blocked('something else in the subnet has this address: remove it, or choose another network')
+  if (code === 'OperationNotPermitted')
+    return blocked('it is protected against that: turn off termination or stop protection of the instance in the AWS console')
   if (code === 'DependencyViolation') return blocked('something that is not of this stage still uses it: remove that first')
   if (code === 'IncorrectInstanceState' || code === 'IncorrectState') return blocked('it is on its way to another state: run the command again')
   if (/^VolumeModification|^IncorrectModificationState/.test(code)) return blocked('a volume can be changed once in six hours: run the command again later')
@@ -108,7 +117,10 @@ export function fromAws(thrown: unknown, call: string, about: About, region: str
   if (name === 'AbortError') return new HiveError('cancelled', said('stopped'), details(''))
   if (isThrottled(thrown)) return new HiveError('timeout', said(`AWS takes no more requests now (${name})`), details('run the command again later'))
   if (!hasAnswer(thrown) && !noCredentials(thrown)) {
-    const hint = systemCode === 'ENOTFOUND' ? `is ${region} a region of AWS (region of the stage), and does this machine have name service?` : 'does this machine reach AWS?'
+    const hint =
+      systemCode === 'ENOTFOUND'
+        ? `is ${region} a region of AWS (region of the stage), and does this machine have name service?`
+        : 'does this machine reach AWS?'
     return new HiveError('unreachable', said(`no answer (${systemCode ?? name}: ${message})`), details(hint))
   }
   const { code, hint } = explain(name, message, call)

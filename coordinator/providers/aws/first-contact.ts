@@ -48,13 +48,17 @@ export async function awaitHost(made: MadeHost, target: SshTarget, { api, contex
     const why = last === undefined ? '' : `: ${last.message}`
     throw new HiveError('unreachable', `${made.name} (${made.instanceId}) runs and lets nobody in after ${Math.round(patience / 1000)} s${why}`, {
       host: made.name,
-      hint: log.length === 0 ? 'AWS has no console output of it yet; does the security group let ssh through from here?' : 'the last lines of its console follow; does the security group let ssh through from here?',
+      hint:
+        log.length === 0
+          ? 'AWS has no console output of it yet; does the security group let ssh through from here?'
+          : 'the last lines of its console follow; does the security group let ssh through from here?',
       log,
     })
   }
   if (!made.isNew) return
   // Its last stage may still hold the package manager.
-  const script = 'command -v cloud-init >/dev/null 2>&1 || exit 0; cloud-init status --wait >/dev/null 2>&1; [ $? -ne 1 ] || { cloud-init status --long >&2; exit 1; }'
+  const script =
+    'command -v cloud-init >/dev/null 2>&1 || exit 0; cloud-init status --wait >/dev/null 2>&1; [ $? -ne 1 ] || { cloud-init status --long >&2; exit 1; }'
   await onHost(target, script, { contextDir, signal, timeout: 300_000 })
 }
 

@@ -9,6 +9,8 @@ export interface ChosenImage {
   readonly id: string
   readonly name: string
   readonly rootDevice: string
+  /** GB; undefined: EC2 does not say. */
+  readonly rootSizeGb: number | undefined
 }
 
 /** AlmaLinux 9 as its makers publish it, see wiki.almalinux.org/cloud/AWS. */
@@ -57,18 +59,21 @@ export class ImageChooser {
     const id = host.image?.startsWith('ami-') === true ? host.image : pinned(this.#state)[key]
     const about = { what: `image of ${host.name}`, host: host.name }
     const found =
-      id === undefined
-        ? newest(await this.#search(host, about))
-        : (await this.#api.call('DescribeImages', { ImageIds: [id] }, about, this.#signal)).Images?.[0]
+      id === undefined ? newest(await this.#search(host, about)) : (await this.#api.call('DescribeImages', { ImageIds: [id] }, about, this.#signal)).Images?.[0]
     if (found?.ImageId === undefined)
       throw new HiveError('invalid-input', `image of ${host.name}: there is no AMI ${id ?? key} for x86_64 in ${this.#api.region}`, {
         host: host.name,
         hint: "write image_name: an AMI's id (ami-…) or the pattern of a name of this region's images",
       })
     if (found.Architecture !== 'x86_64')
-      throw new HiveError('invalid-input', `image of ${host.name}: ${found.ImageId} is for ${found.Architecture}`, { host: host.name, hint: 'write an image_name for x86_64' })
+      throw new HiveError('invalid-input', `image of ${host.name}: ${found.ImageId} is for ${found.Architecture}`, {
+        host: host.name,
+        hint: 'write an image_name for x86_64',
+      })
     if (id === undefined) this.#state.set(imagesKey, { ...pinned(this.#state), [key]: found.ImageId })
-    return { id: found.ImageId, name: found.Name ?? '', rootDevice: found.RootDeviceName ?? '/dev/sda1' }
+    const rootDevice = found.RootDeviceName ?? '/dev/sda1'
+    const rootSizeGb = found.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === rootDevice)?.Ebs?.VolumeSize
+    return { id: found.ImageId, name: found.Name ?? '', rootDevice, rootSizeGb }
   }
 
   async #search(host: Pick<HostWant, 'image'>, about: { readonly what: string; readonly host: string }): Promise<readonly Image[]> {

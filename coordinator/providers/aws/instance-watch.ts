@@ -76,7 +76,12 @@ export class InstanceWatch {
       return true
     }
     if (this.#api.clock.now() <= end) return false
-    reject(new HiveError('timeout', `instance ${id} of ${host} is ${state ?? 'not known'} and not ${wanted} after ${patience / 60_000} min`, { host, hint: 'run the command again; it goes on from there' }))
+    reject(
+      new HiveError('timeout', `instance ${id} of ${host} is ${state ?? 'not known'} and not ${wanted} after ${patience / 60_000} min`, {
+        host,
+        hint: 'run the command again; it goes on from there',
+      }),
+    )
     return true
   }
 }

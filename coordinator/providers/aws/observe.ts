@@ -41,7 +41,9 @@ export interface AwsFound {
   readonly published: readonly FoundAddress[]
 }
 
-const byProject = (want: AwsWant): { Filters: { Name: string; Values: string[] }[] } => ({ Filters: [{ Name: `tag:${projectTag}`, Values: [want.owner.site] }] })
+const byProject = (want: AwsWant): { Filters: { Name: string; Values: string[] }[] } => ({
+  Filters: [{ Name: `tag:${projectTag}`, Values: [want.owner.site] }],
+})
 
 /** Names that hosts of this stage have or had: the inventory's, with any number. */
 export function isHostName(want: Pick<AwsWant, 'hosts' | 'owner'>, name: string | undefined): boolean {
@@ -118,11 +120,19 @@ export async function observe(api: AwsApi, want: AwsWant, signal: AbortSignal): 
   const [dns, closer, lost] = await Promise.all([
     api.call('DescribeVpcAttribute', { VpcId: vpc.id, Attribute: 'enableDnsHostnames' }, about, signal),
     untaggedParts(api, want, vpc.id, network, signal),
-    untaggedInstances(api, want, vpc.id, instances, [...ourVolumes.map(({ attachedTo }) => attachedTo), ...addresses.addresses.map(({ instanceId }) => instanceId)], signal),
+    untaggedInstances(
+      api,
+      want,
+      vpc.id,
+      instances,
+      [...ourVolumes.map(({ attachedTo }) => attachedTo), ...addresses.addresses.map(({ instanceId }) => instanceId)],
+      signal,
+    ),
   ])
   const everyInstance = [...instances, ...lost]
   const disks = everyInstance.flatMap((instance) => [...instance.disks.values()].map(({ volumeId }) => volumeId)).filter((id) => id !== '' && !known.has(id))
-  const others = disks.length === 0 ? [] : await api.all('DescribeVolumes', withFilter('volume-id', disks), { what: 'disks of hosts' }, signal, ({ Volumes }) => Volumes)
+  const others =
+    disks.length === 0 ? [] : await api.all('DescribeVolumes', withFilter('volume-id', disks), { what: 'disks of hosts' }, signal, ({ Volumes }) => Volumes)
   return {
     vpcs: sorted,
     dnsHostnames: dns.EnableDnsHostnames?.Value === true,
@@ -137,10 +147,17 @@ export async function observe(api: AwsApi, want: AwsWant, signal: AbortSignal): 
   }
 }
 
-const withFilter = (name: string, values: readonly string[]): { Filters: { Name: string; Values: string[] }[] } => ({ Filters: [{ Name: name, Values: [...values] }] })
+const withFilter = (name: string, values: readonly string[]): { Filters: { Name: string; Values: string[] }[] } => ({
+  Filters: [{ Name: name, Values: [...values] }],
+})
 
 /** Where somebody took the tags off a VPC, what is in it still has them. */
-async function untaggedVpcs(api: AwsApi, tagged: readonly FoundVpc[], members: readonly { readonly vpcId: string; readonly tags: Tags }[], signal: AbortSignal): Promise<readonly FoundVpc[]> {
+async function untaggedVpcs(
+  api: AwsApi,
+  tagged: readonly FoundVpc[],
+  members: readonly { readonly vpcId: string; readonly tags: Tags }[],
+  signal: AbortSignal,
+): Promise<readonly FoundVpc[]> {
   const known = new Set(tagged.map(({ id }) => id))
   const missing = [...new Set(members.filter(({ tags }) => tags[stageTag] !== undefined).map(({ vpcId }) => vpcId))].filter((id) => id !== '' && !known.has(id))
   if (missing.length === 0) return []
@@ -149,13 +166,21 @@ async function untaggedVpcs(api: AwsApi, tagged: readonly FoundVpc[], members: r
 }
 
 /** Parts of the stage's own VPC that are what is wanted but for their tags. Asked for only where something is missing. */
-async function untaggedParts(api: AwsApi, want: AwsWant, vpcId: string, found: Pick<AwsFound, 'gateways' | 'subnets' | 'routeTables' | 'groups'>, signal: AbortSignal): Promise<Pick<AwsFound, 'gateways' | 'subnets' | 'routeTables' | 'groups'>> {
+async function untaggedParts(
+  api: AwsApi,
+  want: AwsWant,
+  vpcId: string,
+  found: Pick<AwsFound, 'gateways' | 'subnets' | 'routeTables' | 'groups'>,
+  signal: AbortSignal,
+): Promise<Pick<AwsFound, 'gateways' | 'subnets' | 'routeTables' | 'groups'>> {
   const about = { what: `network ${want.vpcName}` }
   const inVpc = withFilter('vpc-id', [vpcId])
   const nobodys = <T extends { readonly tags: Tags }>(items: readonly T[]): readonly T[] => items.filter(({ tags }) => tags[stageTag] === undefined)
   const missing = want.subnets.filter(({ cidr }) => !found.subnets.some((subnet) => subnet.cidr === cidr && subnet.vpcId === vpcId))
   const [gateways, subnets, routeTables, groups] = await Promise.all([
-    found.gateways.some((gateway) => gateway.vpcId === vpcId) ? [] : api.all('DescribeInternetGateways', withFilter('attachment.vpc-id', [vpcId]), about, signal, ({ InternetGateways }) => InternetGateways),
+    found.gateways.some((gateway) => gateway.vpcId === vpcId)
+      ? []
+      : api.all('DescribeInternetGateways', withFilter('attachment.vpc-id', [vpcId]), about, signal, ({ InternetGateways }) => InternetGateways),
     missing.length === 0 ? [] : api.all('DescribeSubnets', inVpc, about, signal, ({ Subnets }) => Subnets),
     found.routeTables.some((table) => table.vpcId === vpcId) ? [] : api.all('DescribeRouteTables', inVpc, about, signal, ({ RouteTables }) => RouteTables),
     found.groups.some((group) => group.vpcId === vpcId) ? [] : api.all('DescribeSecurityGroups', inVpc, about, signal, ({ SecurityGroups }) => SecurityGroups),
@@ -172,11 +197,24 @@ async function untaggedParts(api: AwsApi, want: AwsWant, vpcId: string, found: P
 }
 
 /** Instances that lost their tags: known by the disk or the elastic address they have, and by their own address. */
-async function untaggedInstances(api: AwsApi, want: AwsWant, vpcId: string, known: readonly FoundInstance[], instanceIds: readonly (string | undefined)[], signal: AbortSignal): Promise<readonly FoundInstance[]> {
+async function untaggedInstances(
+  api: AwsApi,
+  want: AwsWant,
+  vpcId: string,
+  known: readonly FoundInstance[],
+  instanceIds: readonly (string | undefined)[],
+  signal: AbortSignal,
+): Promise<readonly FoundInstance[]> {
   const ids = new Set(known.map(({ id }) => id))
   const missing = [...new Set(instanceIds.filter((id) => id !== undefined))].filter((id) => !ids.has(id))
   if (missing.length === 0) return []
-  const reservations = await api.all('DescribeInstances', withFilter('instance-id', missing), { what: `hosts of stage ${want.owner.stage}` }, signal, ({ Reservations }) => Reservations)
+  const reservations = await api.all(
+    'DescribeInstances',
+    withFilter('instance-id', missing),
+    { what: `hosts of stage ${want.owner.stage}` },
+    signal,
+    ({ Reservations }) => Reservations,
+  )
   return reservations
     .flatMap(({ Instances }) => Instances ?? [])
     .map(instanceOf)
@@ -199,10 +237,14 @@ export function mirroredDisksOf(found: Pick<AwsFound, 'volumes' | 'instances'>, 
   const instance = liveInstance(found, host)
   const attached = instance?.disks.get(device)?.volumeId
   if (attached !== undefined) return found.volumes.filter(({ id }) => id === attached)
-  const live = new Set(found.instances.filter(({ state }) => state !== 'shutting-down').flatMap(({ disks }) => [...disks.values()].map(({ volumeId }) => volumeId)))
+  const live = new Set(
+    found.instances.filter(({ state }) => state !== 'shutting-down').flatMap(({ disks }) => [...disks.values()].map(({ volumeId }) => volumeId)),
+  )
   // A root disk goes with its instance.
   const dying = new Set(
-    found.instances.filter(({ state }) => state === 'shutting-down').flatMap(({ disks }) => [...disks.values()].flatMap((disk) => (disk.deletedWithInstance ? [disk.volumeId] : []))),
+    found.instances
+      .filter(({ state }) => state === 'shutting-down')
+      .flatMap(({ disks }) => [...disks.values()].flatMap((disk) => (disk.deletedWithInstance ? [disk.volumeId] : []))),
   )
   return found.volumes.filter(({ id, tags, state }) => tags[hostTag] === host && !live.has(id) && !dying.has(id) && state !== 'deleting' && state !== 'deleted')
 }

@@ -58,26 +58,63 @@ function planNetwork(want: AwsWant, found: AwsFound): readonly ProviderAction[] 
   if (vpc === undefined) actions.push(action({ id: ids.vpc, title: `Create the network ${want.vpcName}`, reason: 'there is none', after: want.cidr }))
   else if (vpc.cidr !== want.cidr)
     actions.push(
-      blocked(ids.vpc, `Change the network ${want.vpcName}`, `it is ${vpc.cidr}, and a VPC keeps its network`, `write cidr: ${vpc.cidr}, or destroy the stage and deploy it anew`),
+      blocked(
+        ids.vpc,
+        `Change the network ${want.vpcName}`,
+        `it is ${vpc.cidr}, and a VPC keeps its network`,
+        `write cidr: ${vpc.cidr}, or destroy the stage and deploy it anew`,
+      ),
     )
   // Names of EFS, and of hosts inside, need it.
-  if (!found.dnsHostnames) actions.push(action({ id: ids.dns, title: 'Turn on DNS host names in the network', reason: 'they are off', before: 'off', after: 'on' }))
+  if (!found.dnsHostnames)
+    actions.push(action({ id: ids.dns, title: 'Turn on DNS host names in the network', reason: 'they are off', before: 'off', after: 'on' }))
   const gateway = gatewayInUse(found)
   if (gateway?.vpcId === undefined)
     actions.push(
-      action({ id: ids.gateway, title: 'Create the internet gateway', reason: gateway === undefined ? 'there is none' : 'it is not attached', before: gateway === undefined ? 'absent' : 'detached', after: want.gatewayName }),
+      action({
+        id: ids.gateway,
+        title: 'Create the internet gateway',
+        reason: gateway === undefined ? 'there is none' : 'it is not attached',
+        before: gateway === undefined ? 'absent' : 'detached',
+        after: want.gatewayName,
+      }),
     )
   for (const subnet of want.subnets) {
     const there = found.subnets.find(({ cidr, vpcId }) => cidr === subnet.cidr && vpcId === vpc?.id)
     const id = ids.subnet(subnet.name)
-    if (there === undefined) actions.push(action({ id, title: `Create the subnet ${subnet.name}`, reason: 'there is none', after: [subnet.cidr, subnet.zone].filter((part) => part !== undefined).join(' in ') }))
+    if (there === undefined)
+      actions.push(
+        action({
+          id,
+          title: `Create the subnet ${subnet.name}`,
+          reason: 'there is none',
+          after: [subnet.cidr, subnet.zone].filter((part) => part !== undefined).join(' in '),
+        }),
+      )
     else if (subnet.zone !== undefined && there.zone !== subnet.zone)
-      actions.push(blocked(id, `Move the subnet ${subnet.name}`, `it is in ${there.zone}, and a subnet keeps its zone`, `write available_zone: ${there.zone}, or destroy the stage and deploy it anew`))
+      actions.push(
+        blocked(
+          id,
+          `Move the subnet ${subnet.name}`,
+          `it is in ${there.zone}, and a subnet keeps its zone`,
+          `write available_zone: ${there.zone}, or destroy the stage and deploy it anew`,
+        ),
+      )
   }
   const missing = missingRoutes(want, found, vpc)
-  if (missing.length > 0) actions.push(action({ id: ids.routes, title: 'Route the subnets to the internet', reason: missing.join(', '), before: '', after: 'default route to the gateway, each subnet associated' }))
+  if (missing.length > 0)
+    actions.push(
+      action({
+        id: ids.routes,
+        title: 'Route the subnets to the internet',
+        reason: missing.join(', '),
+        before: '',
+        after: 'default route to the gateway, each subnet associated',
+      }),
+    )
   const group = found.groups.find(({ vpcId }) => vpcId === vpc?.id)
-  if (group === undefined) actions.push(action({ id: ids.group, title: `Create the security group ${want.groupName}`, reason: 'there is none', after: want.groupName }))
+  if (group === undefined)
+    actions.push(action({ id: ids.group, title: `Create the security group ${want.groupName}`, reason: 'there is none', after: want.groupName }))
   const rules = ruleChanges(want.rules(vpc?.ipv6 === true), group?.rules ?? [])
   if (rules.add.length + rules.remove.length > 0)
     actions.push(
@@ -111,7 +148,9 @@ export function missingRoutes(want: AwsWant, found: AwsFound, vpc: FoundVpc | un
   const gateway = gatewayInUse(found)
   const destinations = vpc?.ipv6 === true ? ['0.0.0.0/0', '::/0'] : ['0.0.0.0/0']
   return [
-    ...destinations.filter((destination) => gateway === undefined || table.routes.get(destination) !== gateway.id).map((destination) => `no route to ${destination}`),
+    ...destinations
+      .filter((destination) => gateway === undefined || table.routes.get(destination) !== gateway.id)
+      .map((destination) => `no route to ${destination}`),
     ...want.subnets.flatMap(({ cidr, name }) => {
       const subnet = found.subnets.find((candidate) => candidate.cidr === cidr && candidate.vpcId === vpc?.id)
       return subnet !== undefined && table.associations.has(subnet.id) ? [] : [`${name} has other routes`]
@@ -138,12 +177,31 @@ function planHost(want: AwsWant, found: AwsFound, host: HostWant): AwsPlan {
   const twins = found.instances.filter(({ name, state }) => name === host.name && state !== 'shutting-down')
   if (twins.length > 1) {
     const names = twins.map(({ id }) => id).join(', ')
-    return { actions: [blocked(ids.create(host.name), 'Choose the instance of the host', `there are ${twins.length} of its name: ${names}`, 'terminate the one that is not in use', host.name)], notices }
+    return {
+      actions: [
+        blocked(
+          ids.create(host.name),
+          'Choose the instance of the host',
+          `there are ${twins.length} of its name: ${names}`,
+          'terminate the one that is not in use',
+          host.name,
+        ),
+      ],
+      notices,
+    }
   }
   const [disk, ...otherDisks] = mirroredDisksOf(found, host.name, mirroredDevice)
   if (host.mirrored !== undefined && otherDisks.length > 0) {
     const names = [disk, ...otherDisks].map((volume) => volume?.id).join(', ')
-    actions.push(blocked(ids.disk(host.name), 'Choose the disk for mirrored volumes', `there are ${otherDisks.length + 1} of this host: ${names}`, 'detach nothing; remove the tag hive:host of those that are not in use', host.name))
+    actions.push(
+      blocked(
+        ids.disk(host.name),
+        'Choose the disk for mirrored volumes',
+        `there are ${otherDisks.length + 1} of this host: ${names}`,
+        'detach nothing; remove the tag hive:host of those that are not in use',
+        host.name,
+      ),
+    )
   }
   const replacement = instance === undefined ? undefined : whyReplace(want, found, host, instance)
   if (instance === undefined) {
@@ -152,7 +210,9 @@ function planHost(want: AwsWant, found: AwsFound, host: HostWant): AwsPlan {
         id: ids.create(host.name),
         title: 'Create the instance',
         reason: 'there is none',
-        after: [host.instanceType, host.address, `${gb(host.root.sizeGb)} root disk`, ...(host.mirrored === undefined ? [] : [mirroredText(host, disk)])].join(', '),
+        after: [host.instanceType, host.address, `${gb(host.root.sizeGb)} root disk`, ...(host.mirrored === undefined ? [] : [mirroredText(host, disk)])].join(
+          ', ',
+        ),
       }),
     )
     if (disk !== undefined && host.mirrored !== undefined) actions.push(...misplaced(want, found, host, disk))
@@ -172,7 +232,10 @@ function planHost(want: AwsWant, found: AwsFound, host: HostWant): AwsPlan {
   actions.push(...planAddress(found, host, instance, of))
   const spare = found.addresses.filter(({ tags, instanceId }) => tags[hostTag] === host.name && instanceId === undefined)
   const used = found.addresses.some(({ instanceId }) => instanceId !== undefined && instanceId === instance?.id) || host.publishedIp !== undefined
-  if (used && spare.length > 0) notices.push(`the elastic address ${spare.map(({ publicIp }) => publicIp).join(', ')} of ${host.name} is not used and costs money: release it, or leave it to destroy`)
+  if (used && spare.length > 0)
+    notices.push(
+      `the elastic address ${spare.map(({ publicIp }) => publicIp).join(', ')} of ${host.name} is not used and costs money: release it, or leave it to destroy`,
+    )
   return { actions, notices }
 }
 
@@ -183,7 +246,13 @@ function misplaced(want: AwsWant, found: AwsFound, host: HostWant, disk: FoundVo
   const subnet = subnetOfHost(want, found, host)
   if (subnet === undefined || subnet.zone === disk.zone) return []
   return [
-    blocked(ids.disk(host.name), 'Attach the disk for mirrored volumes', `it is in ${disk.zone}, and the host would be in ${subnet.zone}`, 'give the subnet its zone back; or delete the disk, then the volumes are mirrored from the other hosts again', host.name),
+    blocked(
+      ids.disk(host.name),
+      'Attach the disk for mirrored volumes',
+      `it is in ${disk.zone}, and the host would be in ${subnet.zone}`,
+      'give the subnet its zone back; or delete the disk, then the volumes are mirrored from the other hosts again',
+      host.name,
+    ),
   ]
 }
 
@@ -199,7 +268,14 @@ function whyReplace(want: AwsWant, found: AwsFound, host: HostWant, instance: Fo
   return undefined
 }
 
-function planInstance(want: AwsWant, found: AwsFound, host: HostWant, instance: FoundInstance, disk: FoundVolume | undefined, of: (part: Part) => ProviderAction): readonly ProviderAction[] {
+function planInstance(
+  want: AwsWant,
+  found: AwsFound,
+  host: HostWant,
+  instance: FoundInstance,
+  disk: FoundVolume | undefined,
+  of: (part: Part) => ProviderAction,
+): readonly ProviderAction[] {
   const actions: ProviderAction[] = []
   const isOn = instance.state === 'running' || instance.state === 'pending'
   if (instance.type !== host.instanceType)
@@ -216,25 +292,66 @@ function planInstance(want: AwsWant, found: AwsFound, host: HostWant, instance: 
   if (!isOn) actions.push(of({ id: ids.start(host.name), title: 'Start the instance', reason: 'it is off', before: instance.state, after: 'running' }))
   const group = found.groups.find(({ vpcId }) => vpcId === instance.vpcId)
   if (group === undefined || !instance.groups.includes(group.id))
-    actions.push(of({ id: ids.joinGroup(host.name), title: `Put the host into the security group ${want.groupName}`, reason: 'it is not in it', before: instance.groups.join(', '), after: [...instance.groups, want.groupName].join(', ') }))
+    actions.push(
+      of({
+        id: ids.joinGroup(host.name),
+        title: `Put the host into the security group ${want.groupName}`,
+        reason: 'it is not in it',
+        before: instance.groups.join(', '),
+        after: [...instance.groups, want.groupName].join(', '),
+      }),
+    )
   const root = found.volumes.find(({ id }) => id === instance.disks.get(instance.rootDevice)?.volumeId)
   actions.push(...planSize(host, root, host.root.sizeGb, 'root disk', ids.growRoot(host.name), of))
   if (host.mirrored === undefined) return actions
   const mapping = instance.disks.get(mirroredDevice)
-  if (disk === undefined) actions.push(of({ id: ids.disk(host.name), title: 'Create the disk for mirrored volumes', reason: 'there is none', after: gb(host.mirrored.sizeGb) }))
-  else if (mapping === undefined) actions.push(of({ id: ids.disk(host.name), title: 'Attach the disk for mirrored volumes', reason: 'it is not attached', before: disk.id, after: `${disk.id} at ${mirroredDevice}` }))
+  if (disk === undefined)
+    actions.push(of({ id: ids.disk(host.name), title: 'Create the disk for mirrored volumes', reason: 'there is none', after: gb(host.mirrored.sizeGb) }))
+  else if (mapping === undefined)
+    actions.push(
+      of({
+        id: ids.disk(host.name),
+        title: 'Attach the disk for mirrored volumes',
+        reason: 'it is not attached',
+        before: disk.id,
+        after: `${disk.id} at ${mirroredDevice}`,
+      }),
+    )
   else {
     if (mapping.deletedWithInstance)
-      actions.push(of({ id: ids.keepDisk(host.name), title: 'Let the disk for mirrored volumes outlive its instance', reason: 'it would be deleted with the instance', before: 'deleted on termination', after: 'kept' }))
+      actions.push(
+        of({
+          id: ids.keepDisk(host.name),
+          title: 'Let the disk for mirrored volumes outlive its instance',
+          reason: 'it would be deleted with the instance',
+          before: 'deleted on termination',
+          after: 'kept',
+        }),
+      )
     actions.push(...planSize(host, disk, host.mirrored.sizeGb, 'disk for mirrored volumes', ids.growMirrored(host.name), of))
   }
   return actions
 }
 
-function planSize(host: HostWant, volume: FoundVolume | undefined, sizeGb: number | undefined, what: string, id: string, of: (part: Part) => ProviderAction): readonly ProviderAction[] {
+function planSize(
+  host: HostWant,
+  volume: FoundVolume | undefined,
+  sizeGb: number | undefined,
+  what: string,
+  id: string,
+  of: (part: Part) => ProviderAction,
+): readonly ProviderAction[] {
   if (volume === undefined || sizeGb === undefined || volume.sizeGb === sizeGb) return []
   if (volume.sizeGb > sizeGb)
-    return [blocked(id, `Shrink the ${what}`, `it has ${volume.sizeGb} GB, and a disk can't shrink`, `write ${volume.sizeGb} in the inventory, or replace the host`, host.name)]
+    return [
+      blocked(
+        id,
+        `Shrink the ${what}`,
+        `it has ${volume.sizeGb} GB, and a disk can't shrink`,
+        `write ${volume.sizeGb} in the inventory, or replace the host`,
+        host.name,
+      ),
+    ]
   return [of({ id, title: `Grow the ${what}`, reason: 'the inventory has a larger size', before: gb(volume.sizeGb), after: gb(sizeGb) })]
 }
 
@@ -246,7 +363,15 @@ function planAddress(found: AwsFound, host: HostWant, instance: FoundInstance | 
     if (address === undefined) return [blocked(id, title, `${host.publishedIp} is not in this account and region`, 'check hive_published_ip', host.name)]
     if (address.instanceId !== undefined && address.instanceId === instance?.id) return []
     if (address.instanceId !== undefined && !found.instances.some((other) => other.id === address.instanceId))
-      return [blocked(id, title, `${host.publishedIp} belongs to the instance ${address.instanceId}, which is not of this stage`, 'free the address, or name another one in hive_published_ip', host.name)]
+      return [
+        blocked(
+          id,
+          title,
+          `${host.publishedIp} belongs to the instance ${address.instanceId}, which is not of this stage`,
+          'free the address, or name another one in hive_published_ip',
+          host.name,
+        ),
+      ]
     return [of({ id, title, reason: 'it is not associated', before: '', after: host.publishedIp })]
   }
   const [address] = addressesOf(found, host)
@@ -282,17 +407,34 @@ export function tagChanges(want: AwsWant, found: AwsFound): readonly TagChange[]
     const [address] = addressesOf(found, host)
     return [
       ...of(instance, `instance of ${host.name}`, host.name, host.name),
-      ...of(found.volumes.find(({ id }) => id === root), `root disk of ${host.name}`, host.name, host.name),
+      ...of(
+        found.volumes.find(({ id }) => id === root),
+        `root disk of ${host.name}`,
+        host.name,
+        host.name,
+      ),
       ...of(mirrored, `disk for mirrored volumes of ${host.name}`, host.name, host.name),
-      ...(address === undefined || host.publishedIp !== undefined ? [] : of({ id: address.allocationId, tags: address.tags }, `elastic address of ${host.name}`, `for ${host.name}`, host.name)),
+      ...(address === undefined || host.publishedIp !== undefined
+        ? []
+        : of({ id: address.allocationId, tags: address.tags }, `elastic address of ${host.name}`, `for ${host.name}`, host.name)),
     ]
   })
   return [
     ...of(vpc, `network ${want.vpcName}`, want.vpcName),
     ...of(gatewayInUse(found), 'internet gateway', want.gatewayName),
-    ...want.subnets.flatMap((subnet) => of(found.subnets.find(({ cidr, vpcId }) => cidr === subnet.cidr && vpcId === vpc?.id), `subnet ${subnet.name}`, subnet.name)),
+    ...want.subnets.flatMap((subnet) =>
+      of(
+        found.subnets.find(({ cidr, vpcId }) => cidr === subnet.cidr && vpcId === vpc?.id),
+        `subnet ${subnet.name}`,
+        subnet.name,
+      ),
+    ),
     ...of(routeTableInUse(found, vpc), 'route table', want.routeTableName),
-    ...of(found.groups.find(({ vpcId }) => vpcId === vpc?.id), 'security group', want.groupTag),
+    ...of(
+      found.groups.find(({ vpcId }) => vpcId === vpc?.id),
+      'security group',
+      want.groupTag,
+    ),
     ...of(found.keys[0], 'key pair', want.keyName),
     ...hosts,
   ]
@@ -301,7 +443,12 @@ export function tagChanges(want: AwsWant, found: AwsFound): readonly TagChange[]
 function planTags(want: AwsWant, found: AwsFound): readonly ProviderAction[] {
   const changes = tagChanges(want, found)
   if (changes.length === 0) return []
-  const lines = changes.map(({ what, tags }) => `${what}: ${Object.entries(tags).map(([key, value]) => `${key}=${value}`).join(', ')}`)
+  const lines = changes.map(
+    ({ what, tags }) =>
+      `${what}: ${Object.entries(tags)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', ')}`,
+  )
   return [action({ id: ids.tags, title: 'Set tags', reason: `${changes.length} things lack some`, before: '', after: lines.join('\n') })]
 }
 
@@ -309,5 +456,7 @@ function planTags(want: AwsWant, found: AwsFound): readonly ProviderAction[] {
 function strangers(want: AwsWant, found: AwsFound): readonly string[] {
   const known = new Set(want.hosts.map(({ name }) => name))
   const names = found.instances.filter(({ name }) => !known.has(name) && isHostName(want, name)).map(({ name }) => name)
-  return names.length === 0 ? [] : [`hosts no longer in the inventory keep running and keep their data: ${names.join(', ')} (destroy removes them with the stage)`]
+  return names.length === 0
+    ? []
+    : [`hosts no longer in the inventory keep running and keep their data: ${names.join(', ')} (destroy removes them with the stage)`]
 }

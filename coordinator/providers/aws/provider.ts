@@ -10,12 +10,14 @@ import { type AwsApi, openAws } from './api.ts'
 import { applyAws } from './apply.ts'
 import type { MadeHost } from './apply-hosts.ts'
 import { destroyAws } from './destroy.ts'
+import type { EfsFound } from './efs-plan.ts'
 import { awaitHost, forgetHostKeys } from './first-contact.ts'
 import { imagesKey } from './image.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { fingerprintOf } from './key-fingerprint.ts'
 import { type AwsFound, liveInstance, observe, observeInstances } from './observe.ts'
 import { addressesOf, planAws, powerOf } from './plan.ts'
+import { destroyFileSystem, planFileSystem } from './stage-file-system.ts'
 import { type AwsWant, awsWant } from './want.ts'
 
 /** sshd of a new instance; setup-hosts may give it another port. */
@@ -41,7 +43,7 @@ export function awsProvider(): Provider {
   /** Public addresses as this command learnt them; else those that the last one wrote to ssh_config. */
   const addresses = new Map<string, string>()
   let opened: Promise<AwsApi> | undefined
-  let seen: AwsFound | undefined
+  let seen: { readonly found: AwsFound; readonly fileSystem: EfsFound | undefined } | undefined
 
   const open = async (site: Site): Promise<{ readonly api: AwsApi; readonly want: AwsWant }> => {
     const want = awsWant(site)
@@ -81,12 +83,16 @@ export function awsProvider(): Provider {
     const watch = new InstanceWatch(api, signal)
     // One that still stops can't be started.
     if (wanted === 'running') await Promise.all(instances.filter(({ state }) => state === 'stopping').map(({ id, name }) => watch.until(id, 'stopped', name)))
-    const changing = instances.filter(({ state }) => (wanted === 'running' ? state === 'stopped' || state === 'stopping' : state === 'running' || state === 'pending'))
+    const changing = instances.filter(({ state }) =>
+      wanted === 'running' ? state === 'stopped' || state === 'stopping' : state === 'running' || state === 'pending',
+    )
     if (changing.length > 0) {
       const names = changing.map(({ name }) => name).join(', ')
       emit({ code: 'notice', message: `${wanted === 'running' ? 'starting' : 'stopping'} ${names}` })
       const InstanceIds = changing.map(({ id }) => id)
-      await (wanted === 'running' ? api.call('StartInstances', { InstanceIds }, { what: names }, signal) : api.call('StopInstances', { InstanceIds }, { what: names }, signal))
+      await (wanted === 'running'
+        ? api.call('StartInstances', { InstanceIds }, { what: names }, signal)
+        : api.call('StopInstances', { InstanceIds }, { what: names }, signal))
     }
     await Promise.all(instances.map(({ id, name }) => watch.until(id, wanted, name)))
     return changing.map(({ name }) => name)
@@ -97,18 +103,20 @@ export function awsProvider(): Provider {
     agentsOverSsh: true,
 
     async plan(context) {
-      const { want, found } = await look(context)
-      seen = found
+      const { api, want, found } = await look(context)
+      const fileSystem = await planFileSystem(api, want, found, context.signal)
+      seen = { found, fileSystem: fileSystem.found }
       const key = publicKeyIn(context.site.contextDir)
       const { actions, notices } = planAws(want, found, key === undefined ? undefined : fingerprintOf(key))
-      for (const message of notices) context.emit({ code: 'notice', message })
-      return actions
+      for (const message of [...notices, ...fileSystem.notices]) context.emit({ code: 'notice', message })
+      return [...actions, ...fileSystem.actions]
     },
 
     async apply(context, actions) {
       const { site, state, emit, signal } = context
       const { api, want } = await open(site)
-      const found = seen ?? (await observe(api, want, signal))
+      if (seen === undefined) throw new HiveError('internal', 'nothing was planned')
+      const { found, fileSystem } = seen
       seen = undefined
       const { publicKey } = await ensureStageKey(site.contextDir, site.name)
       const contact = async (made: MadeHost): Promise<void> => {
@@ -117,7 +125,7 @@ export function awsProvider(): Provider {
         if (made.boots) await awaitHost(made, targetOf(site, made.name), { api, contextDir: site.contextDir, signal })
       }
       const say = (message: string, host?: string): void => emit({ code: 'notice', message: host === undefined ? message : `${host}: ${message}` })
-      await applyAws({ api, want, found, actions, state, publicKey, signal, say, made: contact })
+      await applyAws({ api, want, found, actions, state, publicKey, fileSystem, emit, signal, say, made: contact })
     },
 
     async status(context) {
@@ -139,7 +147,11 @@ export function awsProvider(): Provider {
           .filter(({ name }) => started.has(name))
           .map(({ name }) => {
             const instanceId = liveInstance(found, name)?.id ?? ''
-            return awaitHost({ name, instanceId, publicIp: addresses.get(name) ?? '', boots: true, isNew: false }, targetOf(site, name), { api, contextDir: site.contextDir, signal })
+            return awaitHost({ name, instanceId, publicIp: addresses.get(name) ?? '', boots: true, isNew: false }, targetOf(site, name), {
+              api,
+              contextDir: site.contextDir,
+              signal,
+            })
           }),
       )
     },
@@ -147,7 +159,14 @@ export function awsProvider(): Provider {
     async destroy(context) {
       const { api, want, found } = await look(context)
       const { site, state, emit, signal } = context
-      await destroyAws({ api, want, found, signal, say: (message) => emit({ code: 'notice', message }), fileSystems: async () => undefined })
+      await destroyAws({
+        api,
+        want,
+        found,
+        signal,
+        say: (message) => emit({ code: 'notice', message }),
+        fileSystems: () => destroyFileSystem(api, want, found, state, emit, signal),
+      })
       // The hosts' keys went with them, and the next ones are made from the newest image again.
       for (const name of ['known_hosts', 'known_hosts.old']) rmSync(join(site.contextDir, name), { force: true })
       state.set(imagesKey, {})

@@ -53,9 +53,7 @@ export function wantedRules({ sshPorts, sshSources, services, given, ipv6 }: Rul
   return distinct([
     { protocol: '-1', from: -1, to: -1, source: selfSource },
     ...sshPorts.flatMap((port) => sources.map((source) => ({ protocol: 'tcp', from: port, to: port, source }))),
-    ...published.flatMap((port) =>
-      everywhere.map((source) => ({ protocol: protocolOf(port.protocol), from: port.published, to: port.published, source })),
-    ),
+    ...published.flatMap((port) => everywhere.map((source) => ({ protocol: protocolOf(port.protocol), from: port.published, to: port.published, source }))),
   ])
 }
 

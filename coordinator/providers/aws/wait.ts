@@ -27,7 +27,10 @@ export function throwIfCancelled(signal: AbortSignal): void {
 }
 
 /** Milliseconds before try `attempt` (0 is the first repetition): half of it certain, half of it chance. */
-export function backoff(attempt: number, { first = 500, most = 5_000, random }: { readonly first?: number; readonly most?: number; readonly random: number }): number {
+export function backoff(
+  attempt: number,
+  { first = 500, most = 5_000, random }: { readonly first?: number; readonly most?: number; readonly random: number },
+): number {
   const full = Math.min(most, first * 1.6 ** attempt)
   return full / 2 + (full / 2) * random
 }
@@ -42,7 +45,10 @@ export interface WaitOptions {
 }
 
 /** Asks until there is an answer other than undefined; undefined after the deadline. Throws HiveError 'cancelled'. */
-export async function untilAnswer<T>(ask: () => Promise<T | undefined>, { clock, signal, deadline, first = 500, most = 5_000 }: WaitOptions): Promise<T | undefined> {
+export async function untilAnswer<T>(
+  ask: () => Promise<T | undefined>,
+  { clock, signal, deadline, first = 500, most = 5_000 }: WaitOptions,
+): Promise<T | undefined> {
   const end = clock.now() + deadline
   for (let attempt = 0; ; attempt++) {
     throwIfCancelled(signal)

@@ -1,6 +1,7 @@
 /** What an aws stage needs in its account, from the site alone. Pure. */
-import { motherName } from '../../inventory/hosts.ts'
+
 import { HiveError } from '../../../proto/errors.ts'
+import { motherName } from '../../inventory/hosts.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import { type SecurityRule, wantedRules } from './security-rules.ts'
 import type { Owner } from './tags.ts'
@@ -86,7 +87,9 @@ export function awsWant(site: Site): AwsWant {
     rules: (ipv6) =>
       wantedRules({
         sshPorts: [...new Set([22, ...site.hosts.map(({ settings }) => settings.sshdPort)])].sort((a, b) => a - b),
-        sshSources: (Array.isArray(sources) ? sources : sources === undefined ? [] : [sources]).map(String).map((one) => (/\//.test(one) ? one : `${one}/${one.includes(':') ? 128 : 32}`)),
+        sshSources: (Array.isArray(sources) ? sources : sources === undefined ? [] : [sources])
+          .map(String)
+          .map((one) => (/\//.test(one) ? one : `${one}/${one.includes(':') ? 128 : 32}`)),
         services: site.services,
         given: site.variable(mother, 'hive_ec2_group_rules'),
         ipv6,
@@ -108,7 +111,11 @@ function hostWant(site: Site, host: Host, problems: string[]): HostWant {
   const attribute = host.isHive ? 'instance_type' : 'repository_instance_type'
   if (instanceType === '') problems.push(`${host.name} has no instance type: write stages.${site.stage}.${attribute}: t3.medium (or another)`)
   const kmsKeyId = text(of('hive_kms_key_id'))
-  const disk = (sizeGb: number | undefined, encrypted: unknown): DiskWant => ({ sizeGb, encrypted: flag(encrypted), kmsKeyId: flag(encrypted) ? kmsKeyId : undefined })
+  const disk = (sizeGb: number | undefined, encrypted: unknown): DiskWant => ({
+    sizeGb,
+    encrypted: flag(encrypted),
+    kmsKeyId: flag(encrypted) ? kmsKeyId : undefined,
+  })
   const { diskSizeGb, mirroredDiskSizeGb } = host.settings
   const hasMirrored = mirroredDiskSizeGb !== undefined && !flag(of('hive_no_mirrored_device'))
   return {
