@@ -3,6 +3,7 @@
  * before it does anything else. Loads nothing but Node.js itself: it runs before every command.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { isSea } from 'node:sea'
 
 const marker = 'HIVE_NETNS'
 
@@ -18,6 +19,8 @@ export function enterNamespace(contextDir: string): void {
   if (name === '' || process.env[marker] === name || !existsSync(path)) return
   const nsenter = ['/usr/bin/nsenter', '/bin/nsenter'].find((candidate) => existsSync(candidate))
   if (nsenter === undefined || process.execve === undefined) return
-  const argv = [nsenter, `--net=${path}`, '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  // The one executable holds its script and Node.js's own arguments itself.
+  const self = isSea() ? process.argv.slice(2) : [...process.execArgv, ...process.argv.slice(1)]
+  const argv = [nsenter, `--net=${path}`, '--', process.execPath, ...self]
   process.execve(nsenter, argv, { ...process.env, [marker]: name, NODE_NO_WARNINGS: process.env['NODE_NO_WARNINGS'] ?? '1' })
 }

@@ -2,7 +2,12 @@
 import { contextDirOf } from './context-dir.ts'
 import { enterNamespace } from './enter-namespace.ts'
 
-const contextDir = contextDirOf(process.argv.slice(2))
-if (contextDir !== undefined) enterNamespace(contextDir)
-const { main } = await import('./program.ts')
-await main()
+async function start(): Promise<void> {
+  const contextDir = contextDirOf(process.argv.slice(2))
+  if (contextDir !== undefined) enterNamespace(contextDir)
+  const { main } = await import('./program.ts')
+  await main()
+}
+
+// Not awaited: the one executable is a script of the older kind, which can't.
+void start()

@@ -1,6 +1,8 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
 import { HiveError } from '../proto/errors.ts'
-import { applyInfra, planInfra } from './bootstrap/build-infra.ts'
+import { applyInfra, type InfraPlan, planInfra, unanswered } from './bootstrap/build-infra.ts'
+import { sshDialer } from './bootstrap/dial-by-ssh.ts'
+import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
@@ -16,7 +18,7 @@ import type { Limit, Phase } from './phases/phase.ts'
 import { setupHosts } from './phases/setup-hosts.ts'
 import { StagePki } from './pki/stage-pki.ts'
 import { providerFor } from './providers/index.ts'
-import type { Provider } from './providers/provider.ts'
+import type { Provider, ProviderContext } from './providers/provider.ts'
 import { attachToActiveRuns } from './run/attach.ts'
 import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport, planPhases } from './run/deploy.ts'
 import { exclusively, reachableClients } from './run/exclusive.ts'
@@ -82,6 +84,7 @@ export class Stage {
   readonly state: StageState
   readonly #options: OpenOptions
   #provider: Provider | undefined
+  #dialer: Dialer | undefined
 
   constructor(site: Site, options: OpenOptions) {
     const { contextDir, effectiveProvider } = site
@@ -92,7 +95,8 @@ export class Stage {
     this.agents = new SiteAgents({
       hosts: site.hosts,
       credentials: () => this.pki.adminCredentials(),
-      enrolled: (host) => this.pki.enrolled(host),
+      enrolled: (host) => this.pki.exists && this.pki.enrolled(host),
+      dialer: () => this.#dial(),
       whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
     })
   }
@@ -108,7 +112,7 @@ export class Stage {
    * for providers that need nothing.
    */
   async prepare(signal = this.#options.signal): Promise<void> {
-    await this.provider.prepare?.({ site: this.site, emit: this.#options.emit, signal })
+    await this.provider.prepare?.({ site: this.site, state: this.state, emit: this.#options.emit, signal })
   }
 
   /** What a deploy would change. Changes nothing, and needs neither hosts nor accounts to exist. */
@@ -127,7 +131,7 @@ export class Stage {
   }
 
   status(signal = this.#options.signal): Promise<StageStatus> {
-    return stageStatus({ site: this.site, agents: this.agents, provider: this.provider, signal })
+    return stageStatus({ site: this.site, state: this.state, agents: this.agents, provider: this.provider, signal })
   }
 
   /** Stops all hosts; nothing is lost. */
@@ -190,31 +194,58 @@ export class Stage {
   }
 
   #infrastructure(): Infrastructure {
+    const { site, state, pki, agents } = this
+    let last: InfraPlan | undefined
+    const plan = async (signal: AbortSignal): Promise<InfraPlan> => {
+      last = await planInfra({ site, state, provider: this.provider, pki, agents, emit: this.#options.emit, signal })
+      return last
+    }
     return {
       absent: async (signal) => {
         try {
-          const power = await this.provider.status({ site: this.site, emit: () => undefined, signal })
-          return new Set([...power].filter(([, state]) => state === 'absent').map(([host]) => host))
+          const power = await this.provider.status({ site, state, emit: () => undefined, signal })
+          return new Set([...power].filter(([, now]) => now === 'absent').map(([host]) => host))
         } catch (error) {
           // A provider that cannot be asked says nothing against a host.
           if (error instanceof HiveError) return new Set<string>()
           throw error
         }
       },
-      plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, emit: this.#options.emit, signal }),
-      apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, emit, signal }),
+      plan,
+      unanswered: (allow) => unanswered(last?.actions ?? [], allow),
+      apply: async (emit, signal) => {
+        const { actions } = last ?? (await plan(signal))
+        last = undefined
+        return applyInfra({ site, state, provider: this.provider, pki, agents, emit, signal }, actions)
+      },
     }
   }
 
+  #dial(): Dialer {
+    const { site, provider } = this
+    this.#dialer ??=
+      provider.agentsOverSsh === true
+        ? sshDialer({ contextDir: site.contextDir, target: (host) => provider.sshTarget(site, host), others: (host) => logInOf(site, host) })
+        : directly
+    return this.#dialer
+  }
+
   /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
-  #withHosts(purpose: string, signal: AbortSignal, work: (context: { site: Site; emit: Emit; signal: AbortSignal }) => Promise<void>): Promise<void> {
-    const { site, agents } = this
+  #withHosts(purpose: string, signal: AbortSignal, work: (context: ProviderContext) => Promise<void>): Promise<void> {
+    const { site, state, agents } = this
     return exclusively({ site, agents, purpose, signal, now: () => new Date() }, async (lock, held) => {
       await lock.release()
-      await work({ site, emit: this.#options.emit, signal: held })
+      await work({ site, state, emit: this.#options.emit, signal: held })
       for (const { name } of site.hosts) agents.forget(name)
     })
   }
+}
+
+/** How setup-hosts leaves the log-in. */
+function logInOf({ hosts }: Site, name: string): { readonly user: string; readonly port: number } {
+  const host = hosts.find((candidate) => candidate.name === name)
+  if (host === undefined) throw new HiveError('not-found', `the site has no host ${name}`)
+  return { user: host.settings.admin, port: host.settings.sshdPort }
 }
 
 /** hive_ca_cert and hive_ca_key, as any host of the stage sees them. */

@@ -1,2 +1,2 @@
-/** Makes the agent's executable where its inputs changed. */
-export function buildAgent(): Promise<{ readonly path: string; readonly sha256: string }>
+/** Makes the agent's executable where its inputs changed. `version`: what it tells instead of package.json's. */
+export function buildAgent(options?: { readonly version?: string }): Promise<{ readonly path: string; readonly sha256: string }>

@@ -7,6 +7,18 @@ import { generate } from './generate.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const output = join(root, 'build/dist/hivecoord')
 
+const common = {
+  absWorkingDir: root,
+  write: false,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  mainFields: ['module', 'main'],
+  loader: { '.binpb': 'binary' },
+  external: ['*.node'],
+  logLevel: 'warning',
+}
+
 const newest = (patterns) => Math.max(0, ...patterns.flatMap((p) => globSync(p, { cwd: root })).map((f) => statSync(join(root, f)).mtimeMs))
 
 /** Returns the path of the bundle's entry. About 0.5 s when something changed, else a few milliseconds. */
@@ -16,28 +28,32 @@ export async function buildCli() {
   const sources = newest(['proto/**/*.ts', 'proto/hive/v1', 'coordinator/**/*.ts', 'cli/**/*.ts', 'build/gen/descriptors.binpb', 'package-lock.json'])
   if (existsSync(entry) && statSync(entry).mtimeMs >= sources) return entry
   mkdirSync(output, { recursive: true })
-  const { build } = await import('esbuild')
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    entryPoints: { main: 'cli/main.ts' },
-    outdir: output,
-    write: false,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    loader: { '.binpb': 'binary' },
-    external: ['*.node'],
-    banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
-    logLevel: 'warning',
-  })
+  const outputFiles = await bundle(output)
   // The entry last: it names the others, and another process may read while this one writes.
   for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === entry) - Number(b.path === entry))) writeWhole(path, contents)
   removeOld(new Set(outputFiles.map(({ path }) => path)))
   return entry
+}
+
+/** The files of the bundle, not written yet, for the folder `outdir`. Its entry is main.mjs. */
+export async function bundle(outdir) {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: { main: 'cli/main.ts' },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    format: 'esm',
+    banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
+  })
+  return outputFiles
+}
+
+/** The same as one script of the older kind, for the one executable. */
+export async function bundleScript(outfile) {
+  const { build } = await import('esbuild')
+  await build({ ...common, write: true, entryPoints: ['cli/main.ts'], outfile, format: 'cjs', define: { 'import.meta.dirname': '__dirname' } })
 }
 
 function writeWhole(path, contents) {

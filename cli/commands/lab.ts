@@ -17,7 +17,7 @@ export function registerLab(program: Command, app: () => App): void {
       const host = findHost(stage.site, name).name
       const power = stage.provider.power?.bind(stage.provider)
       if (power === undefined) throw unsupported(stage.site.effectiveProvider)
-      await power({ site: stage.site, emit: (event) => renderer.event(event), signal }, host, oneOf(action, ['off', 'on']))
+      await power({ site: stage.site, state: stage.state, emit: (event) => renderer.event(event), signal }, host, oneOf(action, ['off', 'on']))
       renderer.result({ host, power: action }, `${host}: power ${action}`)
     })
   lab
@@ -31,7 +31,7 @@ export function registerLab(program: Command, app: () => App): void {
       const host = findHost(stage.site, name).name
       const cable = stage.provider.cable?.bind(stage.provider)
       if (cable === undefined) throw unsupported(stage.site.effectiveProvider)
-      await cable({ site: stage.site, emit: (event) => renderer.event(event), signal }, host, oneOf(action, ['unplug', 'plug']))
+      await cable({ site: stage.site, state: stage.state, emit: (event) => renderer.event(event), signal }, host, oneOf(action, ['unplug', 'plug']))
       renderer.result({ host, cable: action }, `${host}: cable ${action === 'plug' ? 'plugged in' : 'unplugged'}`)
     })
 }

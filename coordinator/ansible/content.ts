@@ -13,9 +13,10 @@ import { pack } from 'tar-stream'
 import type { AnsibleContent } from '#gen/hive/v1/steps_ansible.ts'
 import type { Site } from '../inventory/site.ts'
 import type { Blob } from '../phases/phase.ts'
+import { builtInRoles } from './builtin-roles.ts'
 import { contextStamp } from './context-stamp.ts'
 import { type PortableInventory, portableInventory } from './portable-inventory.ts'
-import { builtInRolesFolder, rolesWithDependencies } from './roles.ts'
+import { rolesWithDependencies } from './roles.ts'
 import { type TreeFile, treeFiles } from './tree.ts'
 
 export interface SiteContent {
@@ -59,7 +60,7 @@ async function assemble(site: SiteForContent, withKey: boolean): Promise<SiteCon
   const inventory = portableInventory(site)
   const trees = await Promise.all([
     treeFiles(join(site.root, 'roles'), 'roles'),
-    treeFiles(builtInRolesFolder(), 'builtin_roles'),
+    builtInRoles().then((files) => files.map((file) => ({ ...file, path: `builtin_roles/${file.path}` }))),
     treeFiles(join(site.root, 'lib'), 'lib'),
     treeFiles(join(site.root, 'plugins'), 'plugins'),
     treeFiles(join(site.root, '.collections'), '.collections'),

@@ -1,10 +1,9 @@
 /** Where a site's roles are, and which other roles they bring along. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
-import { HiveError } from '../../proto/errors.ts'
 import type { Site } from '../inventory/site.ts'
+import { builtInRoles } from './builtin-roles.ts'
 import { type TreeFile, treeFiles } from './tree.ts'
 
 export interface Role {
@@ -22,29 +21,23 @@ export interface RoleFiles {
   readonly missing: readonly string[]
 }
 
-/** The folder of the roles that come with the coordinator. */
-export function builtInRolesFolder(): string {
-  const checkout = process.env['HIVE_CHECKOUT']
-  const candidates = [
-    ...(checkout === undefined ? [] : [join(checkout, 'coordinator/builtin-roles')]),
-    fileURLToPath(new URL('../builtin-roles', import.meta.url)),
-    fileURLToPath(new URL('./builtin-roles', import.meta.url)),
-  ]
-  const found = candidates.find(existsSync)
-  if (found === undefined) throw new HiveError('internal', 'the built-in roles are missing from this installation', { log: candidates })
-  return found
-}
-
-/** Folders in the order Ansible looks them up: the site's own win. */
-const roleFolders = (site: Pick<Site, 'root' | 'contextDir'>): readonly { readonly folder: string; readonly builtIn: boolean }[] => [
-  { folder: join(site.root, 'roles'), builtIn: false },
-  { folder: builtInRolesFolder(), builtIn: true },
-  { folder: join(site.contextDir, 'roles'), builtIn: false },
-]
+/** Folders in the order Ansible looks them up, the built-in roles between them. */
+const ownFolder = (site: Pick<Site, 'root'>): string => join(site.root, 'roles')
+const contextFolder = (site: Pick<Site, 'contextDir'>): string => join(site.contextDir, 'roles')
 
 /** True where the site has a role of this name itself, so that it replaces a built-in one. */
 export const siteHasRole = (site: Pick<Site, 'root' | 'contextDir'>, name: string): boolean =>
-  roleFolders(site).some(({ folder, builtIn }) => !builtIn && existsSync(join(folder, name)))
+  [ownFolder(site), contextFolder(site)].some((folder) => existsSync(join(folder, name)))
+
+/** A role's files, where the first place that has it is; undefined where none has. */
+async function findRole(site: Pick<Site, 'root' | 'contextDir'>, name: string): Promise<Omit<Role, 'name'> | undefined> {
+  const own = join(ownFolder(site), name)
+  if (existsSync(own)) return { builtIn: false, files: await treeFiles(own) }
+  const builtIn = (await builtInRoles()).filter(({ path }) => path.startsWith(`${name}/`))
+  if (builtIn.length > 0) return { builtIn: true, files: builtIn.map((file) => ({ ...file, path: file.path.slice(name.length + 1) })) }
+  const made = join(contextFolder(site), name)
+  return existsSync(made) ? { builtIn: false, files: await treeFiles(made) } : undefined
+}
 
 /** These roles and all they depend on or include. Roles of collections (a.b.c) are not looked into. */
 export async function rolesWithDependencies(site: Pick<Site, 'root' | 'contextDir'>, names: readonly string[]): Promise<RoleFiles> {
@@ -55,14 +48,13 @@ export async function rolesWithDependencies(site: Pick<Site, 'root' | 'contextDi
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { name, wantedBy } = next
     if (roles.has(name) || isCollectionRole(name)) continue
-    const place = roleFolders(site).find(({ folder }) => existsSync(join(folder, name)))
-    if (place === undefined) {
+    const found = await findRole(site, name)
+    if (found === undefined) {
       missing.push(`${name} (wanted by ${wantedBy})`)
       continue
     }
-    const files = await treeFiles(join(place.folder, name))
-    roles.set(name, { name, builtIn: place.builtIn, files })
-    const mentioned = files.flatMap(mentionedRoles)
+    roles.set(name, { name, ...found })
+    const mentioned = found.files.flatMap(mentionedRoles)
     if (mentioned.includes(undefined)) open = true
     for (const other of mentioned) if (other !== undefined) waiting.push({ name: other, wantedBy: `role ${name}` })
   }

@@ -1,9 +1,12 @@
 /** Phase build-infra: hosts by the stage's provider, then an agent on each. */
+import { HiveError } from '../../proto/errors.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
 import type { Emit, PlannedStep } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
 import type { StagePki } from '../pki/stage-pki.ts'
 import { isPlanOnly } from '../providers/plan-only.ts'
 import type { HostPower, Provider, ProviderAction } from '../providers/provider.ts'
+import { overlayState, type StageState } from '../run/stage-state.ts'
 import { agentAnswers } from './agent-answers.ts'
 import { findAgentBinary } from './agent-binary.ts'
 import { type Answers, agentNeeds, bootstrapHosts } from './bootstrap-hosts.ts'
@@ -12,8 +15,10 @@ import { ensureStageKey } from './stage-key.ts'
 
 export interface InfraInput {
   readonly site: Site
+  readonly state: StageState
   readonly provider: Provider
   readonly pki: StagePki
+  readonly agents: SiteAgents
   readonly emit: Emit
   readonly signal: AbortSignal
   /** Default: the one of this checkout or installation. */
@@ -24,29 +29,31 @@ export interface InfraInput {
 
 export interface InfraPlan {
   readonly steps: readonly PlannedStep[]
+  /** The provider's part of the steps. */
+  readonly actions: readonly ProviderAction[]
   readonly notices: readonly string[]
 }
 
-const answersOf = ({ site, pki, answers }: InfraInput): Answers =>
-  answers ?? agentAnswers({ site, credentials: () => pki.adminCredentials(), enrolled: (host) => pki.exists && pki.enrolled(host) })
+const answersOf = ({ agents, answers }: InfraInput): Answers => answers ?? agentAnswers(agents)
 
-const plannedAction = ({ host, id, title, reason, before, after, disruption }: ProviderAction): PlannedStep => ({
+const plannedAction = ({ host, id, title, reason, before, after, disruption, blocked }: ProviderAction): PlannedStep => ({
   phase: 'build-infra',
   host,
   stepId: id,
   title,
-  outcome: { kind: 'change', reason, before, after, disruption },
+  outcome: blocked === undefined ? { kind: 'change', reason, before, after, disruption } : { kind: 'blocked', reason, hint: blocked.hint },
 })
 
 /** Read only. Throws HiveError where the provider can't work on this machine. */
 export async function planInfra(input: InfraInput): Promise<InfraPlan> {
-  const { site, provider, signal } = input
+  const { site, state, provider, signal } = input
   const notices: string[] = []
   // What the provider remarks belongs into the plan, not beside it.
   const emit: Emit = (event) => (event.code === 'notice' ? notices.push(event.message) : input.emit(event))
-  const context = { site, emit, signal }
-  const steps = (await provider.plan(context)).map(plannedAction)
-  if (isPlanOnly(provider)) return { steps: [...steps, provider.blocked(site)], notices }
+  const context = { site, state: overlayState(state), emit, signal }
+  const actions = await provider.plan(context)
+  const steps = actions.map(plannedAction)
+  if (isPlanOnly(provider)) return { steps: [...steps, provider.blocked(site)], actions, notices }
   const power = await provider.status(context)
   const binary = input.binary ?? (await findAgentBinary())
   const on = site.hosts.filter(({ name }) => mayAnswer(power.get(name)))
@@ -69,16 +76,28 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
       },
     })
   }
-  return { steps, notices }
+  return { steps, actions, notices }
 }
 
 const mayAnswer = (power: HostPower | undefined): boolean => power === 'running' || power === 'unknown'
 
-/** Idempotent: finishes what an interrupted one began. Answers how many things it changed. Throws HiveError. */
-export async function applyInfra(input: InfraInput): Promise<number> {
-  const { site, provider, pki, emit, signal } = input
-  const context = { site, emit, signal }
-  const actions = await provider.plan(context)
+/** What only a yes on the command line lets happen, as errors; none where `allow` has all of it. */
+export function unanswered(actions: readonly ProviderAction[], allow: ReadonlySet<string>): readonly HiveError[] {
+  return actions
+    .filter(({ needsYes, host }) => needsYes === true && ![host, host.split('.')[0] ?? host].some((name) => allow.has(name)))
+    .map(
+      ({ title, reason, host, id }) =>
+        new HiveError('blocked', `${title}: ${reason}`, { hint: `to allow it, name it: --allow ${host.split('.')[0]}`, host, stepId: id }),
+    )
+}
+
+/**
+ * Idempotent: finishes what an interrupted one began. `actions`: what planInfra said of the provider. Answers how many things it
+ * changed. Throws HiveError.
+ */
+export async function applyInfra(input: InfraInput, actions: readonly ProviderAction[]): Promise<number> {
+  const { site, state, provider, pki, emit, signal } = input
+  const context = { site, state, emit, signal }
   if (!isPlanOnly(provider)) await ensureStageKey(site.contextDir, site.name)
   // Also without actions: the provider makes sure that all hosts answer ssh.
   await provider.apply(context, actions)

@@ -12,7 +12,8 @@ import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
-import { type AgentAddress, AgentChannel } from './channel.ts'
+import { AgentChannel } from './channel.ts'
+import { type AgentAddress, directWay, type Way } from './dialer.ts'
 import type { CallOptions } from './method.ts'
 
 /** Bytes; what the contract allows and what is fastest. */
@@ -39,9 +40,10 @@ export class AgentClient {
   readonly container
   readonly repair
 
-  constructor(to: AgentAddress, credentials: Credentials) {
+  /** `way`: of this client alone; directly unless told. */
+  constructor(to: AgentAddress, credentials: Credentials, way: Way = directWay(to)) {
     this.host = to.host
-    const channel = new AgentChannel(to, credentials)
+    const channel = new AgentChannel(to.host, way, credentials)
     this.channel = channel
     this.step = channel.service(StepServiceService)
     this.lock = channel.service(LockServiceService)

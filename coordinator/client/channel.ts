@@ -1,17 +1,11 @@
-/** One connection to one agent: TLS 1.3 with client certificate, dialled by address, verified by name; calls as promises and async iterables. */
+/** One connection to one agent: TLS 1.3 with client certificate, over the way given, verified by name; calls as promises and async iterables. */
 import { createSecureContext } from 'node:tls'
 import { ChannelCredentials, Client, type ClientReadableStream, type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js'
 import { HiveError } from '../../proto/errors.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
+import type { Way } from './dialer.ts'
 import { fromCallFailure } from './errors.ts'
 import type { CallOptions, Method, ServiceCalls, ServiceDefinition } from './method.ts'
-
-export interface AgentAddress {
-  /** Inventory name, in the agent's certificate. */
-  readonly host: string
-  readonly address: string
-  readonly port: number
-}
 
 /** Milliseconds for calls with one answer. */
 export const defaultDeadline = 30_000
@@ -28,14 +22,15 @@ interface Writable {
 export class AgentChannel {
   readonly host: string
   readonly #client: Client
+  readonly #way: Way
 
-  constructor(to: AgentAddress, credentials: Credentials) {
-    this.host = to.host
+  constructor(host: string, way: Way, credentials: Credentials) {
+    this.host = host
+    this.#way = way
     const context = createSecureContext({ ca: credentials.caPem, cert: credentials.certificatePem, key: credentials.keyPem, minVersion: 'TLSv1.3' })
-    const target = to.address.includes(':') ? `[${to.address}]:${to.port}` : `${to.address}:${to.port}`
-    this.#client = new Client(target, ChannelCredentials.createFromSecureContext(context), {
-      'grpc.ssl_target_name_override': to.host,
-      'grpc.default_authority': to.host,
+    this.#client = new Client(way.target, ChannelCredentials.createFromSecureContext(context), {
+      'grpc.ssl_target_name_override': host,
+      'grpc.default_authority': host,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.max_receive_message_length': largestMessage,
@@ -54,6 +49,12 @@ export class AgentChannel {
 
   close(): void {
     this.#client.close()
+    this.#way.close()
+  }
+
+  #failure(error: unknown, signal: AbortSignal | undefined): HiveError {
+    const failure = fromCallFailure(error, this.host, signal)
+    return failure.code === 'unreachable' ? (this.#way.whyClosed() ?? failure) : failure
   }
 
   /** All methods of a service, typed. */
@@ -91,7 +92,7 @@ export class AgentChannel {
         signal?.addEventListener('abort', abort, { once: true })
       })
     } catch (error) {
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
     }
@@ -130,7 +131,7 @@ export class AgentChannel {
       await Promise.race([answered, writing])
       return await answered
     } catch (error) {
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
     }
@@ -177,7 +178,7 @@ export class AgentChannel {
       if (failedInput !== undefined) throw failedInput
       if (silent && !signal?.aborted)
         throw new HiveError('unreachable', `${this.host} was silent for ${Math.round((silence ?? 0) / 1000)} s`, { host: this.host })
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       over = true
       clearTimeout(watchdog)

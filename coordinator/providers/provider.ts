@@ -2,6 +2,7 @@
 import type { Disruption } from '#gen/hive/v1/step.ts'
 import type { Emit } from '../events.ts'
 import type { Site } from '../inventory/site.ts'
+import type { StageState } from '../run/stage-state.ts'
 
 export interface ProviderAction {
   /** Unique in a plan; also the order hint: actions are applied by the provider itself, in parallel where it can. */
@@ -12,6 +13,10 @@ export interface ProviderAction {
   readonly before: string
   readonly after: string
   readonly disruption: Disruption
+  /** It can't be carried out as things are; what to do instead. */
+  readonly blocked?: { readonly hint: string }
+  /** It is carried out only where the host is named with --allow. */
+  readonly needsYes?: true
 }
 
 export type HostPower = 'running' | 'halted' | 'absent' | 'unknown'
@@ -30,17 +35,24 @@ export interface SshTarget {
 
 export interface ProviderContext {
   readonly site: Site
+  /** What the stage remembers; plans get a view that keeps nothing. */
+  readonly state: StageState
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
 export interface Provider {
   readonly name: string
+  /** From outside only ssh reaches the hosts: connections to their agents go through it. */
+  readonly agentsOverSsh?: true
   /** Read only: what build-infra would do. Empty: nothing. Throws HiveError 'unsupported' where this machine can't. */
   plan(context: ProviderContext): Promise<readonly ProviderAction[]>
   /** What needs this machine's own network (tools, base systems), and the network of the stage itself, before a command moves into it. */
   prepare?(context: ProviderContext): Promise<void>
-  /** Idempotent; after it all hosts of the site run and answer ssh (or it throws, naming each that does not). */
+  /**
+   * Carries out `actions`, which `plan` answered. Idempotent; after it all hosts of the site run and answer ssh (or it throws, naming
+   * each that does not).
+   */
   apply(context: ProviderContext, actions: readonly ProviderAction[]): Promise<void>
   status(context: ProviderContext): Promise<ReadonlyMap<string, HostPower>>
   halt(context: ProviderContext): Promise<void>

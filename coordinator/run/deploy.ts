@@ -25,7 +25,9 @@ export interface Infrastructure {
   /** Hosts that certainly do not exist, whatever was known of them before. */
   absent(signal: AbortSignal): Promise<ReadonlySet<string>>
   plan(signal: AbortSignal): Promise<{ readonly steps: readonly PlannedStep[]; readonly notices: readonly string[] }>
-  /** Idempotent. Answers how many things it changed. Throws HiveError. */
+  /** What of the last plan needs a yes that is not in `allow`: a stop, a replacement. */
+  unanswered?(allow: ReadonlySet<string>): readonly HiveError[]
+  /** Carries out the last plan. Idempotent. Answers how many things it changed. Throws HiveError. */
   apply(emit: Emit, signal: AbortSignal): Promise<number>
 }
 
@@ -213,8 +215,9 @@ class Deploy {
     const blockedSteps = steps.flatMap(({ outcome, host, stepId, title }) =>
       outcome.kind === 'blocked' ? [reportOf(new HiveError('blocked', `${title}: ${outcome.reason}`, { hint: outcome.hint || undefined, host, stepId }))] : [],
     )
-    if (blockedSteps.length > 0) {
-      this.#errors.push(...blockedSteps)
+    const refused = [...blockedSteps, ...(infrastructure.unanswered?.(this.#input.allow) ?? []).map((error) => reportOf(error))]
+    if (refused.length > 0) {
+      this.#errors.push(...refused)
       return
     }
     const failure = await this.#apply()

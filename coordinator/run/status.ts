@@ -7,7 +7,8 @@ import { reportOf } from '../client/errors.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
 import type { ErrorReport } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
-import type { HostPower, Provider } from '../providers/provider.ts'
+import type { HostPower, Provider, ProviderContext } from '../providers/provider.ts'
+import type { StageState } from './stage-state.ts'
 
 /** Milliseconds for each question; all are asked in parallel. */
 const deadline = 5_000
@@ -35,16 +36,17 @@ export interface StageStatus {
 
 export interface StatusInput {
   readonly site: Site
+  readonly state: StageState
   readonly agents: SiteAgents
   readonly provider: Provider
   readonly signal: AbortSignal
 }
 
 /** Never takes longer than about 10 s (connecting, then asking), and never rejects but for `signal`. */
-export async function stageStatus({ site, agents, provider, signal }: StatusInput): Promise<StageStatus> {
+export async function stageStatus({ site, state, agents, provider, signal }: StatusInput): Promise<StageStatus> {
   const notices: string[] = []
   const [power, reached, swarm] = await Promise.all([
-    powerOf(site, provider, signal).catch((error: unknown) => {
+    powerOf({ site, state, emit: () => undefined, signal }, provider).catch((error: unknown) => {
       notices.push(`${provider.name}: ${reportOf(error).message}`)
       return new Map<string, HostPower>()
     }),
@@ -78,8 +80,8 @@ export function strangers({ services: known, stage }: Pick<Site, 'services' | 's
   return others.length === 0 ? [] : [`in the swarm, but not in the inventory of stage ${stage}: ${others.sort().join(', ')}`]
 }
 
-async function powerOf(site: Site, provider: Provider, signal: AbortSignal): Promise<ReadonlyMap<string, HostPower>> {
-  return provider.status({ site, emit: () => undefined, signal: AbortSignal.any([signal, AbortSignal.timeout(deadline)]) })
+async function powerOf(context: ProviderContext, provider: Provider): Promise<ReadonlyMap<string, HostPower>> {
+  return provider.status({ ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(deadline)]) })
 }
 
 /** The first manager's answer. */

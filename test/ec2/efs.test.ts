@@ -65,7 +65,8 @@ async function makeStage(stage = 'staging', cidr = '192.168.0'): Promise<EfsWant
 /** Real waits, a thousand times as fast. */
 const clock = {
   now: () => performance.now() * 1000,
-  sleep: (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds / 1000)),
+  date: Date.now,
+  pause: (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds / 1000)),
   random: () => 0.5,
 }
 const contextOf = (signal = new AbortController().signal) => ({ signal, emit: () => undefined, clock })

@@ -16,7 +16,7 @@
  *
  * By itself: ClientToken is honoured; writes go one at a time, and not at all when their client has gone before their
  * turn; DependencyViolation and its like (dependencies.ts); terminated instances give up their network interfaces and
- * addresses; no answer holds a public address outside 127.0.0.0/8. What the emulator can't do answers EmulatorLacks, 400.
+ * addresses, deleted subnets their routes; no answer holds a public address outside 127.0.0.0/8. What the emulator can't do answers EmulatorLacks, 400.
  */
 
 import type { ServerResponse } from 'node:http'
@@ -25,8 +25,10 @@ import {
   DeleteNetworkInterfaceCommand,
   DescribeAddressesCommand,
   DescribeInstancesCommand,
+  DescribeRouteTablesCommand,
   DescribeTagsCommand,
   DisassociateAddressCommand,
+  DisassociateRouteTableCommand,
   EC2Client,
 } from '@aws-sdk/client-ec2'
 import { type Answer, type Call, errorAnswer, list, type Request, readCall } from './call.ts'
@@ -260,6 +262,7 @@ export class Front {
     const ids = kind === undefined ? [] : items(root, 'instancesSet').map((item) => text(item, 'instanceId'))
     if (call.action === 'RunInstances') for (const id of ids) this.#userData.set(id, Buffer.from(call.params['UserData'] ?? '', 'base64').toString('utf8'))
     if (kind === 'terminate') await this.#releaseNetwork(call.region, before)
+    if (call.action === 'DeleteSubnet') await this.#forgetRoutes(call.region, call.params['SubnetId'] ?? '')
     if (kind !== undefined)
       for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids))
         for (const listener of this.#instanceListeners)
@@ -301,6 +304,14 @@ export class Front {
         await ec2.send(new DisassociateAddressCommand({ AssociationId })).catch(() => undefined)
     for (const { NetworkInterfaceId } of instances.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces))
       await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId })).catch(() => undefined)
+  }
+
+  /** EC2 ends the association with the subnet; the emulator keeps it. */
+  async #forgetRoutes(region: string, subnetId: string): Promise<void> {
+    const ec2 = this.client(region)
+    const { RouteTables = [] } = await ec2.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'association.subnet-id', Values: [subnetId] }] }))
+    for (const { SubnetId, RouteTableAssociationId: AssociationId } of RouteTables.flatMap(({ Associations = [] }) => Associations))
+      if (SubnetId === subnetId) await ec2.send(new DisassociateRouteTableCommand({ AssociationId }))
   }
 
   async #tagsOf(region: string, id: string): Promise<Readonly<Record<string, string>>> {

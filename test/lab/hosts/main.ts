@@ -14,6 +14,8 @@ import { messageOf } from '../../../proto/errors.ts'
 const contextRoot = '/tmp/hive-lab-hosts'
 const emit = (event: HiveEvent): void => console.error('message' in event ? event.message : event.code)
 const signal = new AbortController().signal
+/** The provider keeps nothing. */
+const state = { get: () => undefined, set: () => undefined }
 
 /** As much of a site as the provider reads. */
 function siteOf(prefix: string, count: number): Site {
@@ -54,9 +56,9 @@ try {
   if (command === 'list') console.log(JSON.stringify({ state: stateRoot, stages: prefixes().map(describe) }, null, 2))
   else if (!/^[a-z][a-z0-9]{0,8}$/.test(prefix)) throw new Error('usage: up PREFIX COUNT | down PREFIX | list   (PREFIX: up to 9 letters and digits)')
   else if (command === 'up') {
-    await nspawnProvider.apply({ site: siteOf(prefix, Number(count)), emit, signal }, [])
+    await nspawnProvider.apply({ site: siteOf(prefix, Number(count)), state, emit, signal }, [])
     console.log(JSON.stringify(describe(prefix), null, 2))
-  } else if (command === 'down') await nspawnProvider.destroy({ site: siteOf(prefix, 0), emit, signal })
+  } else if (command === 'down') await nspawnProvider.destroy({ site: siteOf(prefix, 0), state, emit, signal })
   else throw new Error(`${command ?? 'nothing'}: not up, down or list`)
 } catch (error) {
   console.error(messageOf(error), error)

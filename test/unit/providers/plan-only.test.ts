@@ -14,7 +14,7 @@ const host = {
   settings: { diskSizeGb: 40, cpus: undefined, memoryMb: undefined, mirroredDiskSizeGb: undefined },
 } as unknown as Host
 const site = { effectiveProvider: 'aws', cidr: '10.1.0.0/24', attributes: { instance_type: 't3.medium' }, hosts: [host] } as unknown as Site
-const context = { site, emit: () => undefined, signal: new AbortController().signal }
+const context = { site, state: { get: () => undefined, set: () => undefined }, emit: () => undefined, signal: new AbortController().signal }
 
 describe('a provider that can only plan', () => {
   it('says what would be created, without an account', async () => {

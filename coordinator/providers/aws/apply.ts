@@ -1,0 +1,61 @@
+/** Carries out a plan in the account: everything side by side that does not need one another. */
+import { HiveError, messageOf } from '../../../proto/errors.ts'
+import type { Emit } from '../../events.ts'
+import type { StageState } from '../../run/stage-state.ts'
+import type { ProviderAction } from '../provider.ts'
+import { applyHost, type MadeHost } from './apply-hosts.ts'
+import { applyNetwork, type Work } from './apply-network.ts'
+import type { EfsFound } from './efs-plan.ts'
+import { ImageChooser } from './image.ts'
+import { InstanceWatch } from './instance-watch.ts'
+import { ids, tagChanges } from './plan.ts'
+import { applyFileSystem } from './stage-file-system.ts'
+import { tagList } from './tags.ts'
+
+export interface ApplyInput extends Omit<Work, 'doing'> {
+  readonly actions: readonly ProviderAction[]
+  readonly state: StageState
+  readonly emit: Emit
+  readonly fileSystem: EfsFound | undefined
+  /** An authorized_keys line. */
+  readonly publicKey: string
+  /** Told of each host as soon as it is as wanted. */
+  readonly made: (host: MadeHost) => Promise<void>
+}
+
+/** Waits for everything that was begun, also when a part fails; then throws one HiveError for all. */
+export async function applyAws(input: ApplyInput): Promise<void> {
+  const { api, want, state, publicKey, signal } = input
+  const work: Work = { ...input, doing: new Set(input.actions.map(({ id }) => id)) }
+  const network = applyNetwork(work, publicKey)
+  const tools = { network, images: new ImageChooser(api, state, signal), watch: new InstanceWatch(api, signal), publicKey }
+  await settled([
+    network.done,
+    applyTags(work),
+    applyFileSystem(work, network, input.fileSystem, state, input.emit),
+    ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host))),
+  ])
+}
+
+/** One error of several that happened side by side; the same error seen by many counts once. */
+export async function settled(parts: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(parts)
+  const errors = [...new Set(results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : [])))]
+  const [first] = errors
+  if (first === undefined) return
+  if (errors.length === 1) throw first
+  const typed = errors.filter((error) => error instanceof HiveError)
+  const hints = [...new Set(typed.flatMap(({ hint }) => hint ?? []))]
+  throw new HiveError(typed[0]?.code ?? 'internal', errors.map(messageOf).join('\n'), {
+    hint: hints.length === 0 ? undefined : hints.join('\n'),
+    log: typed.flatMap(({ log }) => log),
+    cause: first,
+  })
+}
+
+async function applyTags({ api, want, found, doing, signal }: Work): Promise<void> {
+  if (!doing.has(ids.tags)) return
+  await settled(
+    tagChanges(want, found).map(({ id, what, tags }) => api.call('CreateTags', { Resources: [id], Tags: tagList(tags) }, { what: `tags of ${what}` }, signal)),
+  )
+}

@@ -1,0 +1,114 @@
+/** Removes all of a stage from its account, in the order that AWS wants; whole, half made, or half removed already. */
+import { HiveError } from '../../../proto/errors.ts'
+import type { AwsApi } from './api.ts'
+import { codeOf } from './api.ts'
+import { settled } from './apply.ts'
+import { volumeIs } from './apply-network.ts'
+import { meansNotFound } from './errors.ts'
+import { InstanceWatch } from './instance-watch.ts'
+import type { AwsFound } from './observe.ts'
+import type { CallName, InputOf } from './sdk.ts'
+import { stageTag, tagRecord } from './tags.ts'
+import { backoff } from './wait.ts'
+import type { AwsWant } from './want.ts'
+
+/** Milliseconds for what still hangs on a thing (interfaces of instances that just ended) to go. */
+const dependencyPatience = 120_000
+
+export interface DestroyInput {
+  readonly api: AwsApi
+  readonly want: AwsWant
+  readonly found: AwsFound
+  readonly signal: AbortSignal
+  say(message: string): void
+  /** What stands in the subnets beside the instances: removed before these. */
+  readonly fileSystems: () => Promise<void>
+}
+
+/** Idempotent. Throws HiveError; what could be removed is gone then, and running it again goes on. */
+export async function destroyAws(input: DestroyInput): Promise<void> {
+  const { api, want, found, signal, say, fileSystems } = input
+  const drop = <N extends CallName>(name: N, call: InputOf<N>, what: string): Promise<void> => remove(input, name, call, what)
+  const watch = new InstanceWatch(api, signal)
+  const InstanceIds = found.instances.map(({ id }) => id)
+  const instances = async (): Promise<void> => {
+    if (InstanceIds.length === 0) return
+    say(`terminating ${found.instances.map(({ name }) => name).join(', ')}`)
+    await drop('TerminateInstances', { InstanceIds }, 'instances')
+    await Promise.all(found.instances.map(({ id, name }) => watch.until(id, 'terminated', name)))
+  }
+  await settled([
+    instances(),
+    fileSystems(),
+    ...found.keys
+      .filter(({ name, tags }) => name === want.keyName && (tags[stageTag] === undefined || tags[stageTag] === want.owner.stage))
+      .map(({ name }) => drop('DeleteKeyPair', { KeyName: name }, `key pair ${name}`)),
+  ])
+  await settled([
+    ...found.addresses.map(({ allocationId, publicIp }) => drop('ReleaseAddress', { AllocationId: allocationId }, `elastic address ${publicIp}`)),
+    ...removableVolumes(found).map(async (id) => {
+      // Detached by the end of its instance, a moment later.
+      await volumeIs(input, id, (state) => state === 'available' || state === 'error' || state === 'deleted' || state === 'deleting', `disk ${id}`)
+      await drop('DeleteVolume', { VolumeId: id }, `disk ${id}`)
+      await volumeIs(input, id, (state) => state === 'deleted', `disk ${id}`)
+    }),
+    (async () => {
+      await settled(found.subnets.map(({ id }) => drop('DeleteSubnet', { SubnetId: id }, `subnet ${id}`)))
+      await settled(found.routeTables.filter(({ isMain }) => !isMain).map(({ id }) => drop('DeleteRouteTable', { RouteTableId: id }, `route table ${id}`)))
+    })(),
+    ...found.groups.filter(({ name }) => name !== 'default').map(({ id }) => drop('DeleteSecurityGroup', { GroupId: id }, `security group ${id}`)),
+  ])
+  await settled(
+    found.gateways.map(async ({ id, vpcId }) => {
+      if (vpcId !== undefined) await drop('DetachInternetGateway', { InternetGatewayId: id, VpcId: vpcId }, `internet gateway ${id}`)
+      await drop('DeleteInternetGateway', { InternetGatewayId: id }, `internet gateway ${id}`)
+    }),
+  )
+  await settled(found.vpcs.map(({ id }) => drop('DeleteVpc', { VpcId: id }, `network ${id}`)))
+}
+
+/** Disks of the stage, but for those that go with their instance. */
+function removableVolumes(found: AwsFound): readonly string[] {
+  const withInstance = new Set(
+    found.instances.flatMap(({ disks }) => [...disks.values()].flatMap(({ volumeId, deletedWithInstance }) => (deletedWithInstance ? [volumeId] : []))),
+  )
+  return found.volumes.filter(({ id, state }) => !withInstance.has(id) && state !== 'deleting' && state !== 'deleted').map(({ id }) => id)
+}
+
+/** A thing that is gone already is gone; one that something else hangs on is tried again, unless that is not ours. */
+async function remove<N extends CallName>(input: DestroyInput, name: N, call: InputOf<N>, what: string): Promise<void> {
+  const { api, signal } = input
+  const end = api.clock.now() + dependencyPatience
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await api.call(name, call, { what }, signal)
+      return
+    } catch (error) {
+      const code = codeOf(error)
+      if (meansNotFound(code) || code === 'Gateway.NotAttached') return
+      if (!/^(DependencyViolation|InvalidIPAddress\.InUse|VolumeInUse)$/.test(code)) throw error
+      const others = await strangersIn(input)
+      if (others.length > 0)
+        throw new HiveError('blocked', `${what} can't be removed: in the network there is still ${others.join(', ')}, not made for this stage`, {
+          hint: 'remove these first, then run destroy again; nothing of yours is removed by hivecoord',
+          cause: error,
+        })
+      if (api.clock.now() > end) throw error
+      await api.clock.pause(backoff(attempt, { first: 1_000, random: api.clock.random() }), signal)
+    }
+  }
+}
+
+/** Network interfaces in the stage's network that belong to something else: an instance, a load balancer … */
+async function strangersIn({ api, found, signal }: DestroyInput): Promise<readonly string[]> {
+  if (found.vpcs.length === 0) return []
+  const filter = { Filters: [{ Name: 'vpc-id', Values: found.vpcs.map(({ id }) => id) }] }
+  const interfaces = await api.all('DescribeNetworkInterfaces', filter, { what: 'network interfaces' }, signal, ({ NetworkInterfaces }) => NetworkInterfaces)
+  const own = new Set(found.instances.map(({ id }) => id))
+  return interfaces
+    .filter(({ TagSet, Attachment, Status }) => Status === 'in-use' && tagRecord(TagSet)[stageTag] === undefined && !own.has(Attachment?.InstanceId ?? ''))
+    .filter(({ Description = '' }) => !Description.startsWith('EFS mount target'))
+    .map(({ NetworkInterfaceId = '', Attachment, Description = '' }) =>
+      [NetworkInterfaceId, Attachment?.InstanceId, Description].filter((part) => part !== undefined && part !== '').join(' '),
+    )
+}
