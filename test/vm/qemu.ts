@@ -54,8 +54,10 @@ export async function runInGuest(entry: string, { seconds, signal }: { readonly 
     const libraries = ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu'].map((folder) => join(qemu, folder))
     const accelerator = ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'Nehalem']
     const child = spawn(
-      join(qemu, 'lib64/ld-linux-x86-64.so.2'),
+      'setpriv',
       [
+        // The machine goes with the process that runs the test, however that ends.
+        ...['--pdeathsig', 'KILL', join(qemu, 'lib64/ld-linux-x86-64.so.2')],
         ...['--library-path', libraries.join(':'), join(qemu, 'usr/bin/qemu-system-x86_64')],
         ...['-L', join(qemu, 'usr/share/qemu'), '-L', join(qemu, 'usr/share/seabios')],
         ...['-M', 'q35', ...accelerator, '-smp', '1', '-m', '1280', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-nic', 'none'],
