@@ -15,6 +15,8 @@ import { stateFolder } from './state-folder.ts'
 const mountTimeout = 180_000
 /** Of one operation on a soft mount, which answers an error long before. */
 const workTimeout = 120_000
+/** Both ways of unmounting fit into the time that the clean-up of a step has. */
+const unmountTimeout = 25_000
 /** A new file system's name is known to the resolver only some time after it is made. */
 const resolveTimeout = 240_000
 const resolvePause = 5_000
@@ -32,6 +34,8 @@ export const isMountedAt = (mountinfo: string, path: string): boolean =>
   mountinfo
     .split('\n')
     .some((line) => line.split(' ')[4]?.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) === path)
+
+const isMounted = async (at: string): Promise<boolean> => isMountedAt(await readFile('/proc/self/mountinfo', 'utf8'), at)
 
 /** The name may be known a little later. */
 export const isUnresolved = (error: unknown): boolean =>
@@ -61,10 +65,12 @@ export async function makeNfsFolder(spec: NfsFolder, signal: AbortSignal): Promi
 /** Also after an interruption; nothing to do is fine. What is on the file system stays. */
 export async function unmountNfsFolder(spec: Pick<NfsFolder, 'folder'>): Promise<void> {
   const at = mountPointOf(spec)
-  while (isMountedAt(await readFile('/proc/self/mountinfo', 'utf8'), at)) {
-    // Detached where it is busy or its server is away: the kernel lets go of it when it can.
-    const { code } = await run(['umount', at], { timeout: workTimeout, okCodes: [0, 1, 2, 16, 32] })
-    if (code !== 0) await run(['umount', '-l', at], { timeout: workTimeout })
+  while (await isMounted(at)) {
+    // Detached where it is busy or its server is away: the kernel lets go of it when it can. An umount that is stopped while it waits
+    // for the server may have done its work all the same.
+    await run(['umount', at], { timeout: unmountTimeout }).catch(async () => {
+      if (await isMounted(at)) await run(['umount', '-l', at], { timeout: unmountTimeout })
+    })
   }
   assertMayMutate(`remove ${at}`)
   await rmdir(at).catch((error: NodeJS.ErrnoException) => {

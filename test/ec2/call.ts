@@ -86,7 +86,7 @@ export const list = (params: Readonly<Record<string, string>>, base: string): st
     .map(([, value]) => value)
 
 /** An error as the service of the call writes it. */
-export function errorAnswer(call: Call, status: number, code: string, message: string): Answer {
+export function errorAnswer(call: Pick<Call, 'service'>, status: number, code: string, message: string): Answer {
   if (call.service === 'elasticfilesystem')
     return { status, type: 'application/json', body: JSON.stringify({ ErrorCode: code, Message: message }), headers: { 'x-amzn-errortype': code } }
   const error = make('Error', ...(call.service === 'ec2' ? [] : [make('Type', 'Sender')]), make('Code', code), make('Message', message))

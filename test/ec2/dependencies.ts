@@ -9,12 +9,12 @@ import {
   type EC2Client,
   type Instance,
 } from '@aws-sdk/client-ec2'
-import { type Answer, type Call, errorAnswer, list } from './call.ts'
+import { type Answer, type Call, errorAnswer } from './call.ts'
 
 export interface Refusal {
   readonly answer: Answer
-  /** Instances in whose way it stood. */
-  readonly instances: readonly string[]
+  /** Instances and volumes whose change of state it waits for. */
+  readonly waitsFor: readonly string[]
 }
 
 /** The error EC2 would answer with; undefined where nothing stands against the call. `isEnding`: seen as shutting down. */
@@ -22,7 +22,7 @@ export async function refusal(call: Call, ec2: EC2Client, isEnding: (instanceId:
   const { action, params } = call
   const refuse = (code: string, message: string, instances: readonly Instance[] = []): Refusal => ({
     answer: errorAnswer(call, 400, code, message),
-    instances: instances.map(({ InstanceId }) => InstanceId ?? ''),
+    waitsFor: instances.map(({ InstanceId }) => InstanceId ?? ''),
   })
   const alive = async (filters: Readonly<Record<string, string>>): Promise<Instance[]> => {
     const { Reservations } = await ec2.send(new DescribeInstancesCommand({ Filters: filterList(filters) }))
@@ -88,29 +88,10 @@ export async function refusal(call: Call, ec2: EC2Client, isEnding: (instanceId:
       const found = Addresses.find(({ AllocationId, AssociationId }) => AllocationId === id && (AssociationId ?? '') !== '')
       return found === undefined ? undefined : refuse('InvalidIPAddress.InUse', `Address ${found.PublicIp} is in use.`)
     }
-    case 'ModifyInstanceAttribute': {
-      const id = params['InstanceId'] ?? ''
-      if (params['InstanceType.Value'] === undefined && params['UserData.Value'] === undefined) return undefined
-      const [instance] = await alive({ 'instance-id': id })
-      if (instance === undefined || instance.State?.Name === 'stopped') return undefined
-      return refuse('IncorrectInstanceState', `The instance '${id}' is not in the 'stopped' state.`)
-    }
-    case 'StartInstances':
-    case 'StopInstances': {
-      for (const id of list(params, 'InstanceId')) {
-        const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters: filterList({ 'instance-id': id }) }))
-        if (Reservations[0]?.Instances?.[0]?.State?.Name === 'terminated')
-          return refuse(
-            'IncorrectInstanceState',
-            `The instance '${id}' is not in a state from which it can be ${action === 'StartInstances' ? 'started' : 'stopped'}.`,
-          )
-      }
-      return undefined
-    }
     default:
       return undefined
   }
 }
 
-const filterList = (filters: Readonly<Record<string, string>>): { Name: string; Values: string[] }[] =>
+export const filterList = (filters: Readonly<Record<string, string>>): { Name: string; Values: string[] }[] =>
   Object.entries(filters).map(([Name, value]) => ({ Name, Values: [value] }))

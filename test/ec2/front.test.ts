@@ -7,6 +7,7 @@ import {
   AllocateAddressCommand,
   AssociateAddressCommand,
   AttachInternetGatewayCommand,
+  AttachVolumeCommand,
   CreateInternetGatewayCommand,
   CreateRouteCommand,
   CreateRouteTableCommand,
@@ -32,6 +33,8 @@ import {
   EC2Client,
   GetConsoleOutputCommand,
   type Instance,
+  ModifyInstanceAttributeCommand,
+  ModifyVolumeCommand,
   ReleaseAddressCommand,
   RunInstancesCommand,
   type RunInstancesCommandInput,
@@ -42,6 +45,7 @@ import {
 import {
   CreateFileSystemCommand,
   CreateMountTargetCommand,
+  DeleteFileSystemCommand,
   DeleteMountTargetCommand,
   DescribeFileSystemsCommand,
   DescribeMountTargetsCommand,
@@ -95,6 +99,13 @@ async function run(network: Network, more: Partial<RunInstancesCommandInput> = {
 const describe = async (id: string): Promise<Instance | undefined> =>
   (await client.send(new DescribeInstancesCommand({ InstanceIds: [id] }))).Reservations?.[0]?.Instances?.[0]
 const state = async (id: string): Promise<string | undefined> => (await describe(id))?.State?.Name
+/** Instances show pending once. */
+async function runReady(network: Network, more: Partial<RunInstancesCommandInput> = {}): Promise<string> {
+  const id = await run(network, more)
+  await describe(id)
+  return id
+}
+
 const named = (name: string, message = /./): { name: string; message: RegExp } => ({ name, message })
 
 test('every call is recorded in order, with what it asked and whether it writes', async () => {
@@ -136,7 +147,7 @@ test('images are those of the fixture, with owners, names and dates', async () =
 test('image, type and key of an instance are checked', async () => {
   const network = await makeNetwork()
   await assert.rejects(run(network, { ImageId: 'ami-0123456789abcdef0' }), named('InvalidAMIID.NotFound'))
-  await assert.rejects(run(network, { InstanceType: 'z9.huge' as never }), named('InvalidInstanceType.NotFound'))
+  await assert.rejects(run(network, { InstanceType: 'z9.huge' as never }), named('InvalidParameterValue', /InstanceType/))
   await assert.rejects(run(network, { KeyName: 'nobody' }), named('InvalidKeyPair.NotFound'))
 })
 
@@ -241,6 +252,7 @@ test('instances and volumes show what is under way, and filters see the same', a
   await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
   assert.deepEqual([await state(id), await state(id), await state(id)], ['shutting-down', 'shutting-down', 'terminated'])
 
+  ec2.front.pace.hidden = 0
   const { VolumeId = '' } = await client.send(new CreateVolumeCommand({ AvailabilityZone: 'ap-northeast-1a', Size: 1 }))
   const status = async (): Promise<string | undefined> => (await client.send(new DescribeVolumesCommand({ VolumeIds: [VolumeId] }))).Volumes?.[0]?.State
   assert.deepEqual([await status(), await status()], ['creating', 'available'])
@@ -252,7 +264,7 @@ test('instances and volumes show what is under way, and filters see the same', a
 test('what others need is not taken away, and goes in order', async () => {
   const network = await makeNetwork()
   const { vpc, subnet, group, gateway } = network
-  const id = await run(network)
+  const id = await runReady(network)
   const address = await client.send(new AllocateAddressCommand({}))
   await client.send(new AssociateAddressCommand({ AllocationId: address.AllocationId, InstanceId: id }))
   const inUse = named('DependencyViolation')
@@ -284,6 +296,7 @@ test('a subnet with an EFS mount target stays, and EFS calls are recorded by nam
   const { subnet, group } = await makeNetwork()
   const efs = new EFSClient({ endpoint: ec2.endpoint, region: 'ap-northeast-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } })
   ec2.front.forget()
+  ec2.front.pace.efs = 0
   const { FileSystemId } = await efs.send(new CreateFileSystemCommand({ CreationToken: 'v', Tags: [{ Key: 'Name', Value: 'v' }] }))
   const { MountTargetId } = await efs.send(new CreateMountTargetCommand({ FileSystemId, SubnetId: subnet, SecurityGroups: [group] }))
   await efs.send(new DescribeFileSystemsCommand({}))
@@ -307,6 +320,66 @@ test('a subnet with an EFS mount target stays, and EFS calls are recorded by nam
   ec2.front.setPolicy({ Version: '2012-10-17', Statement: [] })
   await assert.rejects(efs.send(new DescribeFileSystemsCommand({})), named('AccessDeniedException', /elasticfilesystem:DescribeFileSystems/))
   efs.destroy()
+})
+
+test('file systems and mount targets take their time', async () => {
+  const { subnet } = await makeNetwork()
+  const efs = new EFSClient({ endpoint: ec2.endpoint, region: 'ap-northeast-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } })
+  const { FileSystemId, LifeCycleState } = await efs.send(new CreateFileSystemCommand({ CreationToken: 'v' }))
+  assert.equal(LifeCycleState, 'creating')
+  const target = new CreateMountTargetCommand({ FileSystemId, SubnetId: subnet })
+  await assert.rejects(efs.send(target), named('IncorrectFileSystemLifeCycleState'))
+  const { MountTargetId } = await efs.send(target)
+  const states = async (): Promise<(string | undefined)[]> =>
+    ((await efs.send(new DescribeMountTargetsCommand({ FileSystemId }))).MountTargets ?? []).map((each) => each.LifeCycleState)
+  assert.deepEqual([await states(), await states()], [['creating'], ['available']])
+  await efs.send(new DeleteMountTargetCommand({ MountTargetId }))
+  assert.deepEqual([await states(), await states()], [['deleting'], []])
+  const again = await efs.send(target)
+  await efs.send(new DeleteMountTargetCommand({ MountTargetId: again.MountTargetId }))
+  await assert.rejects(efs.send(new DeleteFileSystemCommand({ FileSystemId })), named('FileSystemInUse'))
+  await efs.send(new DeleteFileSystemCommand({ FileSystemId }))
+  efs.destroy()
+})
+
+test('what is new may not be found at first, by those who read and by those who write', async () => {
+  Object.assign(ec2.front.pace, { hidden: 1, unknown: 1 })
+  const vpc = (await client.send(new CreateVpcCommand({ CidrBlock: '192.168.0.0/24' }))).Vpc?.VpcId ?? ''
+  const create = new CreateSubnetCommand({ VpcId: vpc, CidrBlock: '192.168.0.0/26' })
+  await assert.rejects(client.send(create), named('InvalidVpcID.NotFound'))
+  await client.send(create)
+  const look = async (): Promise<number | undefined> =>
+    (await client.send(new DescribeVpcsCommand({ Filters: [{ Name: 'vpc-id', Values: [vpc] }] }))).Vpcs?.length
+  assert.deepEqual([await look(), await look()], [0, 1])
+})
+
+test('calls for which a thing is in the wrong state are refused', async () => {
+  const network = await makeNetwork()
+  const id = await run(network)
+  const { AllocationId } = await client.send(new AllocateAddressCommand({}))
+  const associate = new AssociateAddressCommand({ AllocationId, InstanceId: id })
+  await assert.rejects(client.send(associate), named('InvalidInstanceID', /pending/))
+  await client.send(associate)
+  await assert.rejects(run(network), named('InvalidIPAddress.InUse'))
+  await assert.rejects(
+    run(network, { NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: network.subnet, PrivateIpAddress: '192.168.0.70' }] }),
+    named('InvalidParameterValue', /does not fall within/),
+  )
+  const type = new ModifyInstanceAttributeCommand({ InstanceId: id, InstanceType: { Value: 't3.large' } })
+  await assert.rejects(client.send(type), named('IncorrectInstanceState'))
+  const { VolumeId } = await client.send(new CreateVolumeCommand({ AvailabilityZone: 'ap-northeast-1a', Size: 2 }))
+  const attach = new AttachVolumeCommand({ VolumeId, InstanceId: id, Device: '/dev/sdb' })
+  await assert.rejects(client.send(attach), named('IncorrectState'))
+  await client.send(attach)
+  await assert.rejects(client.send(new ModifyVolumeCommand({ VolumeId, Size: 1 })), named('InvalidParameterValue', /smaller/))
+  await client.send(new StopInstancesCommand({ InstanceIds: [id] }))
+  await assert.rejects(client.send(new StartInstancesCommand({ InstanceIds: [id] })), named('IncorrectInstanceState'))
+  await client.send(type)
+  await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
+  await assert.rejects(client.send(new DeleteVolumeCommand({ VolumeId })), named('VolumeInUse'))
+  await client.send(new DeleteVolumeCommand({ VolumeId }))
+  await ec2.front.settle()
+  assert.deepEqual((await client.send(new DescribeVolumesCommand({}))).Volumes, [])
 })
 
 test('a policy allows what it names, by action, resource, region and tag, and nothing else', async () => {
@@ -357,11 +430,11 @@ test('a test hears of the life of instances and of addresses, and gives the cons
   const events: InstanceEvent[] = []
   const addresses: (readonly (string | undefined)[])[] = []
   ec2.front.onInstance((event) => events.push(event))
-  ec2.front.onAddresses((all) => addresses.push(all.map(({ InstanceId }) => InstanceId || undefined)))
+  ec2.front.onAddresses((all) => void addresses.push(all.map(({ InstanceId }) => InstanceId || undefined)))
   ec2.front.console = (instanceId) => `console of ${instanceId}\n`
   const network = await makeNetwork()
   const mirrored = { DeviceName: '/dev/sdb', Ebs: { VolumeSize: 10, VolumeType: 'gp3', DeleteOnTermination: false } } as const
-  const id = await run(network, {
+  const id = await runReady(network, {
     UserData: Buffer.from('#cloud-config\n').toString('base64'),
     BlockDeviceMappings: [mirrored],
     TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Name', Value: 'h0' }] }],
@@ -369,6 +442,7 @@ test('a test hears of the life of instances and of addresses, and gives the cons
   const { AllocationId } = await client.send(new AllocateAddressCommand({}))
   await client.send(new AssociateAddressCommand({ AllocationId, InstanceId: id }))
   await client.send(new StopInstancesCommand({ InstanceIds: [id] }))
+  await describe(id)
   await client.send(new StartInstancesCommand({ InstanceIds: [id] }))
   await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
   assert.deepEqual(

@@ -8,35 +8,30 @@
  *   front.loseAnswer('CreateVolume', 1)            // the first from now on is performed, the client's connection broken
  *   front.hook('*', (call, nth) => …, 'before')    // at each write; 'drop' breaks the connection instead of performing; 'after': performed, not yet answered
  *   front.setPolicy(document) / setPolicy(undefined)   // what it doesn't allow: UnauthorizedOperation, 403
- *   front.pace.instances / volumes / hidden = N    // how many answers show what is under way, or don't find a new instance (pace.ts)
+ *   front.pace.instances / volumes / efs / hidden / unknown = N    // how many answers show what is under way, or don't find what is new (pace.ts)
  *   front.onInstance(({kind, instance, userData, region}) => …)   // run, start, stop, terminate, after it was performed
- *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change
+ *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change; waited for before the call is answered
  *   front.console = (instanceId) => text           // for GetConsoleOutput
- *   await front.settle()                           // all that is under way is at its end
+ *   await front.settle()                           // all that is under way is at its end, and all that is new is known
  *
  * By itself: ClientToken is honoured; writes go one at a time, and not at all when their client has gone before their
- * turn; DependencyViolation and its like (dependencies.ts); terminated instances give up their network interfaces and
- * addresses, deleted subnets their routes; no answer holds a public address outside 127.0.0.0/8. What the emulator can't do answers EmulatorLacks, 400.
+ * turn; what is in use or in a wrong state is refused (dependencies.ts, refusals.ts); terminated instances and deleted
+ * subnets let go of what they held (aftermath.ts); no answer holds a public address outside 127.0.0.0/8. What the emulator
+ * can't do answers EmulatorLacks, 400.
  */
 
 import type { ServerResponse } from 'node:http'
 import type { Address, Instance } from '@aws-sdk/client-ec2'
-import {
-  DeleteNetworkInterfaceCommand,
-  DescribeAddressesCommand,
-  DescribeInstancesCommand,
-  DescribeRouteTablesCommand,
-  DescribeTagsCommand,
-  DisassociateAddressCommand,
-  DisassociateRouteTableCommand,
-  EC2Client,
-} from '@aws-sdk/client-ec2'
+import { DescribeAddressesCommand, DescribeInstancesCommand, DescribeTagsCommand, EC2Client } from '@aws-sdk/client-ec2'
+import { afterDeleteSubnet, afterTerminate } from './aftermath.ts'
 import { type Answer, type Call, errorAnswer, list, type Request, readCall } from './call.ts'
 import { refusal } from './dependencies.ts'
+import { EfsTransitions } from './efs-pace.ts'
 import { Faults, type Hook } from './faults.ts'
 import { close, forward, listen, readRequest, send } from './http.ts'
-import { type Pace, rewritten, Transitions } from './pace.ts'
+import { type Pace, rewritten, Transitions, usualPace } from './pace.ts'
 import { denied, type Policy } from './policy.ts'
+import { stateRefusal } from './refusals.ts'
 import { completeAnswer } from './repair-answer.ts'
 import { answerXml, items, make, parseXml, text } from './xml.ts'
 
@@ -47,6 +42,8 @@ export interface InstanceEvent {
   readonly instance: Instance
   /** Of the run, decoded; empty where there was none. */
   readonly userData: string
+  /** Of the key pair it was run with, an OpenSSH line; undefined without one. Key pairs that EC2 itself made have none here. */
+  readonly publicKey: string | undefined
 }
 
 const eventOf: Readonly<Record<string, InstanceEvent['kind']>> = {
@@ -62,11 +59,13 @@ export class Front {
   readonly #calls: Call[] = []
   readonly #faults = new Faults()
   readonly #transitions = new Transitions()
+  readonly #efs = new EfsTransitions()
   readonly #tokens = new Map<string, { readonly asked: string; readonly answer: Answer }>()
   readonly #clients = new Map<string, EC2Client>()
   readonly #userData = new Map<string, string>()
+  readonly #publicKeys = new Map<string, string>()
   readonly #instanceListeners: ((event: InstanceEvent) => void)[] = []
-  readonly #addressListeners: ((addresses: readonly Address[], region: string) => void)[] = []
+  readonly #addressListeners: ((addresses: readonly Address[], region: string) => Promise<void> | void)[] = []
   #policy: Policy | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #stop: () => Promise<void> = async () => undefined
@@ -83,8 +82,10 @@ export class Front {
       void readRequest(incoming)
         .then((request) => front.#handle(request, response))
         .catch((error: unknown) => {
-          // The client broke off, or the emulator is gone.
-          if (!response.headersSent && !response.destroyed) send(response, { status: 502, type: 'text/plain', body: String(error) })
+          // The client broke off, the emulator is gone, or the front is wrong: not to be repeated by the SDK in silence.
+          if (response.headersSent || response.destroyed) return
+          const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+          send(response, errorAnswer({ service: 'ec2' }, 400, 'FrontFailed', reason))
         })
     })
     front.#endpoint = endpoint
@@ -113,10 +114,12 @@ export class Front {
     this.forget()
     this.#faults.forget()
     this.#transitions.forget()
+    this.#efs.forget()
     this.#tokens.clear()
     this.#userData.clear()
+    this.#publicKeys.clear()
     this.#policy = undefined
-    Object.assign(this.pace, { instances: 1, volumes: 1, hidden: 0 } satisfies Pace)
+    Object.assign(this.pace, usualPace)
   }
   fail(action: string, code: string, message: string, status = 400, times = 1): void {
     this.#faults.fail(action, code, message, status, times)
@@ -137,13 +140,14 @@ export class Front {
   onInstance(listener: (event: InstanceEvent) => void): void {
     this.#instanceListeners.push(listener)
   }
-  onAddresses(listener: (addresses: readonly Address[], region: string) => void): void {
+  onAddresses(listener: (addresses: readonly Address[], region: string) => Promise<void> | void): void {
     this.#addressListeners.push(listener)
   }
   async settle(): Promise<void> {
     await this.#inTurn(async () => {
       for (const client of this.#clients.values()) await this.#transitions.finishDeletes(client, true)
       this.#transitions.forget()
+      this.#efs.forget()
     })
   }
   async stop(): Promise<void> {
@@ -202,12 +206,12 @@ export class Front {
     const { params, states } = this.#transitions.forwarded(call)
     const body = params === call.params ? request.body : new URLSearchParams(params).toString()
     const answer = await this.#perform(call, { ...request, body })
-    return call.service !== 'ec2' || answer.status !== 200
-      ? answer
-      : rewritten(answer, (root) => {
-          completeAnswer(root)
-          this.#transitions.show(call, root, states)
-        })
+    if (call.service === 'elasticfilesystem') return this.#efs.shown(call, answer)
+    if (call.service !== 'ec2' || answer.status !== 200) return answer
+    return rewritten(answer, (root) => {
+      completeAnswer(root)
+      this.#transitions.show(call, root, states)
+    })
   }
 
   async #write(call: Call, request: Request, response: ServerResponse): Promise<Answer | 'broken'> {
@@ -238,12 +242,15 @@ export class Front {
   }
 
   async #writeNow(call: Call, request: Request): Promise<Answer> {
+    if (call.service === 'elasticfilesystem') return this.#writeEfs(call, request)
     if (call.service !== 'ec2') return this.#perform(call, request)
     const ec2 = this.client(call.region)
     await this.#transitions.finishDeletes(ec2)
-    const refused = await refusal(call, ec2, this.#transitions.isEnding)
+    const unknown = this.#transitions.notFound(call)
+    if (unknown !== undefined) return unknown
+    const refused = (await stateRefusal(call, ec2, this.#transitions)) ?? (await refusal(call, ec2, this.#transitions.isEnding))
     if (refused !== undefined) {
-      this.#transitions.passOne(refused.instances)
+      this.#transitions.passOne(refused.waitsFor)
       return refused.answer
     }
     if (call.action === 'DeleteVolume') {
@@ -261,22 +268,44 @@ export class Front {
     const kind = eventOf[call.action]
     const ids = kind === undefined ? [] : items(root, 'instancesSet').map((item) => text(item, 'instanceId'))
     if (call.action === 'RunInstances') for (const id of ids) this.#userData.set(id, Buffer.from(call.params['UserData'] ?? '', 'base64').toString('utf8'))
-    if (kind === 'terminate') await this.#releaseNetwork(call.region, before)
-    if (call.action === 'DeleteSubnet') await this.#forgetRoutes(call.region, call.params['SubnetId'] ?? '')
+    if (call.action === 'ImportKeyPair')
+      this.#publicKeys.set(
+        `${call.region} ${call.params['KeyName']}`,
+        Buffer.from(call.params['PublicKeyMaterial'] ?? '', 'base64')
+          .toString('utf8')
+          .trim(),
+      )
+    if (kind === 'terminate') await afterTerminate(ec2, before, this.#transitions)
+    if (call.action === 'DeleteSubnet') await afterDeleteSubnet(ec2, call.params['SubnetId'] ?? '')
     if (kind !== undefined)
-      for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids))
-        for (const listener of this.#instanceListeners)
-          listener({ kind, region: call.region, instance, userData: this.#userData.get(instance.InstanceId ?? '') ?? '' })
+      for (const instance of kind === 'terminate' ? before : await this.#instances(call.region, ids)) this.#tellOfInstance(kind, call.region, instance)
     if (addressActions.has(call.action) && this.#addressListeners.length > 0) {
       const { Addresses = [] } = await ec2.send(new DescribeAddressesCommand({}))
-      for (const listener of this.#addressListeners) listener(Addresses, call.region)
+      for (const listener of this.#addressListeners) await listener(Addresses, call.region)
     }
     return rewritten(answer, completeAnswer)
+  }
+
+  #tellOfInstance(kind: InstanceEvent['kind'], region: string, instance: Instance): void {
+    const userData = this.#userData.get(instance.InstanceId ?? '') ?? ''
+    const publicKey = instance.KeyName === undefined ? undefined : this.#publicKeys.get(`${region} ${instance.KeyName}`)
+    for (const listener of this.#instanceListeners) listener({ kind, region, instance, userData, publicKey })
+  }
+
+  async #writeEfs(call: Call, request: Request): Promise<Answer> {
+    const refused = this.#efs.refusal(call)
+    if (refused !== undefined) return refused
+    const before = await this.#efs.remember(call, request, (asked) => forward(this.#emulator, asked))
+    const answer = await this.#perform(call, request)
+    return answer.status < 300 ? this.#efs.begun(call, answer, this.pace.efs, before) : answer
   }
 
   async #perform(call: Call, request: Request): Promise<Answer> {
     const answer = await forward(this.#emulator, request)
     call.performed = true
+    // EC2 has this code for DescribeInstanceTypes alone.
+    if (call.action === 'RunInstances' && errorCode(answer) === 'InvalidInstanceType.NotFound')
+      return errorAnswer(call, 400, 'InvalidParameterValue', `Invalid value '${call.params['InstanceType']}' for InstanceType.`)
     if (answer.status < 500 && !answer.body.startsWith('<!doctype html>')) return answer
     const reason = answer.body
       .replace(/<[^>]+>/g, ' ')
@@ -292,26 +321,6 @@ export class Front {
     if (ids.length === 0) return []
     const found = await this.client(region).send(new DescribeInstancesCommand({ Filters: [{ Name: 'instance-id', Values: [...ids] }] }))
     return (found.Reservations ?? []).flatMap(({ Instances = [] }) => Instances)
-  }
-
-  /** EC2 lets go of both with the instance; the emulator keeps them. */
-  async #releaseNetwork(region: string, instances: readonly Instance[]): Promise<void> {
-    const ec2 = this.client(region)
-    const ids = instances.map(({ InstanceId }) => InstanceId)
-    const { Addresses = [] } = await ec2.send(new DescribeAddressesCommand({}))
-    for (const { InstanceId, AssociationId } of Addresses)
-      if (InstanceId !== undefined && InstanceId !== '' && ids.includes(InstanceId))
-        await ec2.send(new DisassociateAddressCommand({ AssociationId })).catch(() => undefined)
-    for (const { NetworkInterfaceId } of instances.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces))
-      await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId })).catch(() => undefined)
-  }
-
-  /** EC2 ends the association with the subnet; the emulator keeps it. */
-  async #forgetRoutes(region: string, subnetId: string): Promise<void> {
-    const ec2 = this.client(region)
-    const { RouteTables = [] } = await ec2.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'association.subnet-id', Values: [subnetId] }] }))
-    for (const { SubnetId, RouteTableAssociationId: AssociationId } of RouteTables.flatMap(({ Associations = [] }) => Associations))
-      if (SubnetId === subnetId) await ec2.send(new DisassociateRouteTableCommand({ AssociationId }))
   }
 
   async #tagsOf(region: string, id: string): Promise<Readonly<Record<string, string>>> {

@@ -1,6 +1,6 @@
 /**
  * EC2 takes its time; the emulator doesn't. What was begun is shown as under way in the next answers: pending, stopping,
- * shutting-down for instances, creating and deleting for volumes; new instances may at first not be found at all.
+ * shutting-down for instances, creating and deleting for volumes; what is new may at first not be found at all.
  */
 import type { EC2Client } from '@aws-sdk/client-ec2'
 import { DeleteVolumeCommand, DescribeVolumesCommand } from '@aws-sdk/client-ec2'
@@ -13,9 +13,15 @@ export interface Pace {
   instances: number
   /** creating, deleting. Default 1. */
   volumes: number
-  /** Describes that don't find a new instance. Default 0. */
+  /** Describes that don't find a new thing: instance, network, subnet, gateway, route table, group, volume, address. Default 0. */
   hidden: number
+  /** Writes that name a new thing and hear that it does not exist. Default 0. */
+  unknown: number
+  /** File systems and mount targets: creating, deleting. Default 1. */
+  efs: number
 }
+
+export const usualPace: Readonly<Pace> = { instances: 1, volumes: 1, hidden: 0, unknown: 0, efs: 1 }
 
 const codes = { pending: 0, running: 16, 'shutting-down': 32, terminated: 48, stopping: 64, stopped: 80 } as const
 type UnderWay = 'pending' | 'stopping' | 'shutting-down'
@@ -32,13 +38,31 @@ interface Left {
 }
 
 export class Transitions {
-  readonly pace: Pace = { instances: 1, volumes: 1, hidden: 0 }
+  readonly pace: Pace = { ...usualPace }
   readonly #underWay = new Map<string, Left>()
   readonly #hidden = new Map<string, number>()
+  readonly #unknown = new Map<string, number>()
+  /** Volume → the instance that is on its way out and still has it. */
+  readonly #held = new Map<string, string>()
 
   forget(): void {
     this.#underWay.clear()
     this.#hidden.clear()
+    this.#unknown.clear()
+    this.#held.clear()
+  }
+
+  /** What is shown of an instance or volume instead of the emulator's state, if anything is. */
+  stateOf = (id: string): Left['state'] | undefined => this.#underWay.get(id)?.state
+
+  /** The ending instance that still has the volume. */
+  holderOf = (volumeId: string): string | undefined => {
+    const instance = this.#held.get(volumeId)
+    return instance !== undefined && this.isEnding(instance) ? instance : undefined
+  }
+
+  hold(volumeIds: readonly string[], instanceId: string): void {
+    for (const id of volumeIds) this.#held.set(id, instanceId)
   }
 
   /** Whether an instance still shows that it is shutting down: it holds its network interfaces until it is seen terminated. */
@@ -60,8 +84,11 @@ export class Transitions {
           before === 'terminated' || (action === 'StartInstances' && before === 'running') || (action === 'StopInstances' && before === 'stopped')
         if ((now !== '' && nothingToDo) || this.pace.instances < 1) continue
         this.#underWay.set(id, { state, left: this.pace.instances })
-        if (action === 'RunInstances' && this.pace.hidden > 0) this.#hidden.set(id, this.pace.hidden)
       }
+    }
+    for (const id of newIds(action, answer)) {
+      if (this.pace.hidden > 0) this.#hidden.set(id, this.pace.hidden)
+      if (this.pace.unknown > 0) this.#unknown.set(id, this.pace.unknown)
     }
     if (action === 'CreateVolume' && this.pace.volumes > 0) this.#underWay.set(text(answer, 'volumeId'), { state: 'creating', left: this.pace.volumes })
   }
@@ -86,12 +113,15 @@ export class Transitions {
       }
   }
 
-  /** Before a describe: refused where it names something that can't be found yet. */
+  /** Refused where the call names something that can't be found yet. */
   notFound(call: Call): Answer | undefined {
-    if (call.action !== 'DescribeInstances') return undefined
-    const missing = list(call.params, 'InstanceId').filter((id) => this.#hide(id))
-    if (missing.length === 0) return undefined
-    return errorAnswer(call, 400, 'InvalidInstanceID.NotFound', `The instance ID '${missing.join(', ')}' does not exist`)
+    const known = call.write ? this.#unknown : this.#hidden
+    // Filters just don't find it; tags go to what is not known yet, as to anything.
+    const named = Object.entries(call.params).flatMap(([key, value]) => (key.startsWith('Filter.') ? [] : [value]))
+    const [missing] = named.filter((id) => countDown(known, id))
+    if (missing === undefined) return undefined
+    const [code, what] = notFoundCodes[missing.split('-')[0] ?? ''] ?? ['InvalidID.NotFound', 'ID']
+    return errorAnswer(call, 400, code, `The ${what} '${missing}' does not exist`)
   }
 
   /** The describe as the emulator must get it: it knows only end states, so these filters are ours. */
@@ -112,7 +142,7 @@ export class Transitions {
         if (set === undefined) continue
         set.children = items(set).filter((item) => {
           const id = text(item, 'instanceId')
-          if (list(call.params, 'InstanceId').length === 0 && this.#hide(id)) return false
+          if (countDown(this.#hidden, id)) return false
           const state = this.#instance(id, text(item, 'instanceState', 'name'))
           put(item, make('instanceState', make('code', String(codes[state as keyof typeof codes])), make('name', state)))
           return states === undefined || states.includes(state)
@@ -120,24 +150,19 @@ export class Transitions {
       }
       if (reservations !== undefined) reservations.children = items(reservations).filter((each) => items(each, 'instancesSet').length > 0)
     }
+    const [setName, idName] = listings[call.action] ?? []
+    const listing = setName === undefined ? undefined : child(root, setName)
+    if (listing !== undefined && idName !== undefined) listing.children = items(listing).filter((item) => !countDown(this.#hidden, text(item, idName)))
     if (call.action === 'DescribeVolumes') {
       const set = child(root, 'volumeSet')
       if (set === undefined) return
       set.children = items(set).filter((item) => {
-        const left = this.#shown(text(item, 'volumeId'))
-        const status = left?.state ?? text(item, 'status')
+        const id = text(item, 'volumeId')
+        const status = this.#shown(id)?.state ?? (this.holderOf(id) === undefined ? text(item, 'status') : 'in-use')
         put(item, make('status', status))
         return states === undefined || states.includes(status)
       })
     }
-  }
-
-  #hide(id: string): boolean {
-    const left = this.#hidden.get(id)
-    if (left === undefined) return false
-    if (left > 1) this.#hidden.set(id, left - 1)
-    else this.#hidden.delete(id)
-    return true
   }
 
   #instance(id: string, now: string): string {
@@ -153,6 +178,53 @@ export class Transitions {
     if (found.left <= 0 && found.state !== 'deleting') this.#underWay.delete(id)
     return before
   }
+}
+
+const notFoundCodes: Readonly<Record<string, readonly [string, string]>> = {
+  i: ['InvalidInstanceID.NotFound', 'instance ID'],
+  vpc: ['InvalidVpcID.NotFound', 'vpc ID'],
+  subnet: ['InvalidSubnetID.NotFound', 'subnet ID'],
+  igw: ['InvalidInternetGatewayID.NotFound', 'internetGateway ID'],
+  rtb: ['InvalidRouteTableID.NotFound', 'routeTable ID'],
+  sg: ['InvalidGroup.NotFound', 'security group'],
+  vol: ['InvalidVolume.NotFound', 'volume'],
+  eipalloc: ['InvalidAllocationID.NotFound', 'allocation ID'],
+}
+
+/** Set and id of what a describe lists; instances are in reservations, and seen to there. */
+const listings: Readonly<Record<string, readonly [string, string]>> = {
+  DescribeVpcs: ['vpcSet', 'vpcId'],
+  DescribeSubnets: ['subnetSet', 'subnetId'],
+  DescribeInternetGateways: ['internetGatewaySet', 'internetGatewayId'],
+  DescribeRouteTables: ['routeTableSet', 'routeTableId'],
+  DescribeSecurityGroups: ['securityGroupInfo', 'groupId'],
+  DescribeVolumes: ['volumeSet', 'volumeId'],
+  DescribeAddresses: ['addressesSet', 'allocationId'],
+}
+
+const makers: Readonly<Record<string, readonly string[]>> = {
+  CreateVpc: ['vpc', 'vpcId'],
+  CreateSubnet: ['subnet', 'subnetId'],
+  CreateInternetGateway: ['internetGateway', 'internetGatewayId'],
+  CreateRouteTable: ['routeTable', 'routeTableId'],
+  CreateSecurityGroup: ['groupId'],
+  CreateVolume: ['volumeId'],
+  AllocateAddress: ['allocationId'],
+}
+
+function newIds(action: string, answer: Element): readonly string[] {
+  if (action === 'RunInstances') return items(answer, 'instancesSet').map((item) => text(item, 'instanceId'))
+  const path = makers[action]
+  return path === undefined ? [] : [text(answer, ...path)]
+}
+
+/** Whether there was something left, which is one less now. */
+function countDown(left: Map<string, number>, id: string): boolean {
+  const count = left.get(id)
+  if (count === undefined) return false
+  if (count > 1) left.set(id, count - 1)
+  else left.delete(id)
+  return true
 }
 
 const stateFilter = (action: string): string | undefined =>

@@ -109,6 +109,10 @@ const usable = (calls: EfsCalls, id: string, name: string): Promise<true> =>
     { ...calls, seconds: patience },
   )
 
+/** Whatever has become of it: one that is being made cannot be deleted. */
+const made = (calls: EfsCalls, id: string, name: string): Promise<true> =>
+  untilAnswer(`file system ${name}`, async () => ((await calls.fileSystemState(id)) === 'creating' ? undefined : true), { ...calls, seconds: patience })
+
 const gone = (calls: EfsCalls, id: string, name: string): Promise<true> =>
   untilAnswer(
     `the end of file system ${name}`,
@@ -164,6 +168,7 @@ export async function destroyEfs(client: EFSClient, identity: EfsIdentity, found
   const calls = new EfsCalls(client, context)
   const { fileSystemId } = found
   if (!isGoing(found.lifeCycle)) {
+    if (found.lifeCycle === 'creating') await made(calls, fileSystemId, identity.name)
     // Without its mount targets one of hive-builder's would not be known as this stage's any more.
     const claim = Object.entries(ownTags(identity)).filter(([key, value]) => found.tags[key] !== value)
     if (claim.length > 0) await calls.tag(fileSystemId, Object.fromEntries(claim))

@@ -9,6 +9,7 @@ import type { Limit } from '../../../coordinator/phases/phase.ts'
 import { readFacts } from '../../../coordinator/phases/setup-hosts/facts.ts'
 import { setupHosts } from '../../../coordinator/phases/setup-hosts.ts'
 import { managersOf } from '../../../coordinator/phases/swarm-role.ts'
+import { volume } from './sample-site.ts'
 import { hostFixture, siteFixture, splitNetworks } from './site-fixture.ts'
 
 const facts = { caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', publicKeys: ['ssh-ed25519 AAAA admin'] }
@@ -249,4 +250,17 @@ test('the stage’s own key opens the admin account beside the one the site name
   writeFileSync(join(root, 'mine.pub'), '# me\nssh-ed25519 BBBB me\n')
   const site = siteFixture({ rest: { root, contextDir: root, variable: (_host, name) => (name === 'hive_public_key_path' ? 'mine.pub' : undefined) } })
   assert.deepEqual(readFacts(site), { caPem: '', publicKeys: ['ssh-rsa AAAA stage', 'ssh-ed25519 BBBB me'] })
+})
+
+test('hosts of a stage with NFS volumes have the NFS client, others have not', async () => {
+  const site = siteFixture({})
+  const packagesOf = async (volumes: Site['volumes']) => {
+    const steps = await stepsOf({ ...site, volumes })
+    const hive = site.hosts.find(({ isHive }) => isHive)
+    const { apt, dnf } = specOf(find(steps, `packages@${hive?.name}`)) as { readonly apt: readonly string[]; readonly dnf: readonly string[] }
+    return [apt.includes('nfs-common'), dnf.includes('nfs-utils')]
+  }
+  const files = volume({ name: 'files', kind: 'nfs', stages: [site.stage] })
+  assert.deepEqual(await packagesOf([files]), [true, true])
+  assert.deepEqual(await packagesOf([{ ...files, stages: [] }]), [false, false])
 })

@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs'
+import { freemem } from 'node:os'
+
+/** Bytes: the guest's memory, and what the emulation needs beside it. */
+const enough = 1800 * 1024 ** 2
+
+/** Why this machine can't hold a virtual machine, or undefined where it can. */
+export function vmObstacle(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return `virtual machines are made of Debian's packages for x86-64, this is ${process.platform} ${process.arch}`
+  const missing = ['apt-get', 'dpkg', 'flock'].filter((tool) => !existsSync(`/usr/bin/${tool}`))
+  if (missing.length > 0) return `virtual machines are made of Debian's packages, which needs ${missing.join(' and ')}`
+  if (freemem() < enough) return `a virtual machine needs ${Math.round(enough / 1024 ** 2)} MB of free memory`
+  return undefined
+}
