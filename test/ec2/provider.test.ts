@@ -512,6 +512,7 @@ suite('a stage that hive-builder made', () => {
       await past.send(new AssociateAddressCommand({ AllocationId, InstanceId: Instances[0]?.InstanceId }))
     }
     const before = await accountOf(past)
+    ec2.front.forget()
     const { actions } = await stage.apply()
     assert.deepEqual(
       [...new Set(idsOf(actions).map((id) => id.replace(/@.*/, '')))].sort(),

@@ -75,6 +75,7 @@ export class AwsApi {
           // It may take a moment until it can be seen.
           const found = await untilAnswer(look, { clock: this.clock, signal, deadline: there ? settlePatience : 6_000 })
           if (found !== undefined) return found
+          if (there) throw this.#explained(error, name, about, signal)
         } else if (!isThrottled(error) && !isNotFound(error)) throw this.#explained(error, name, about, signal)
         if (this.clock.now() > end) throw this.#explained(error, name, about, signal)
         await this.clock.pause(backoff(attempt, { random: this.clock.random() }), signal)

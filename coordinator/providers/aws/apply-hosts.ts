@@ -41,7 +41,7 @@ export async function applyHost(work: Work, tools: HostTools, host: HostWant): P
   if (before !== undefined && doing.has(ids.replace(host.name))) await retire(work, tools, host, before)
   const instance = isNew ? await create(work, tools, host) : await bringUp(work, tools, host, before)
   if (!isNew && doing.has(ids.joinGroup(host.name))) await joinGroup(work, tools, host, instance)
-  await Promise.all([applyDisks(work, host, instance, isNew), associate(work, tools, host, instance, address)])
+  await Promise.all([applyDisks(work, host, instance, isNew), associate(work, tools, host, instance, isNew, address)])
   return {
     name: host.name,
     instanceId: instance.id,
@@ -252,11 +252,18 @@ async function keepDisk({ api, signal }: Work, host: HostWant, instance: FoundIn
   await api.call('ModifyInstanceAttribute', input, aboutOf(host), signal)
 }
 
-async function associate(work: Work, { network }: HostTools, host: HostWant, instance: FoundInstance, address: ReturnType<typeof addressFor>): Promise<void> {
+async function associate(
+  work: Work,
+  { network }: HostTools,
+  host: HostWant,
+  instance: FoundInstance,
+  isNew: boolean,
+  address: ReturnType<typeof addressFor>,
+): Promise<void> {
   const { api, found, doing, signal } = work
   const { allocationId } = await address
   const isThere = [...found.addresses, ...found.published].some((one) => one.allocationId === allocationId && one.instanceId === instance.id)
-  if (isThere || !doing.has(ids.address(host.name))) return
+  if (isThere || (!isNew && !doing.has(ids.address(host.name)))) return
   await network.gatewayId
   const about = { what: `elastic address of ${host.name}`, host: host.name }
   // The plan made sure that whoever has it now is of this stage.

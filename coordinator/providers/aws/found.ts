@@ -155,7 +155,7 @@ export const instanceOf = (instance: Instance): FoundInstance => {
     subnetId: instance.SubnetId ?? '',
     zone: instance.Placement?.AvailabilityZone ?? '',
     privateIp: instance.PrivateIpAddress ?? '',
-    groups: [...new Set([...(instance.SecurityGroups ?? []), ...(instance.NetworkInterfaces?.[0]?.Groups ?? [])].map(({ GroupId }) => GroupId ?? ''))],
+    groups: (instance.SecurityGroups?.length ? instance.SecurityGroups : (instance.NetworkInterfaces?.[0]?.Groups ?? [])).map(({ GroupId }) => GroupId ?? ''),
     rootDevice: instance.RootDeviceName ?? '',
     disks: new Map(
       (instance.BlockDeviceMappings ?? []).map(({ DeviceName = '', Ebs }) => [
