@@ -2,12 +2,14 @@
 import {
   DeleteNetworkInterfaceCommand,
   DescribeAddressesCommand,
+  DescribeNetworkInterfacesCommand,
   DescribeRouteTablesCommand,
   DisassociateAddressCommand,
   DisassociateRouteTableCommand,
   type EC2Client,
   type Instance,
 } from '@aws-sdk/client-ec2'
+import type { Call } from './call.ts'
 import type { Transitions } from './pace.ts'
 
 /** Elastic addresses and network interfaces go at once; disks when the instance is seen terminated. `instances`: as they were before. */
@@ -31,4 +33,15 @@ export async function afterDeleteSubnet(ec2: EC2Client, subnetId: string): Promi
   const { RouteTables = [] } = await ec2.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'association.subnet-id', Values: [subnetId] }] }))
   for (const { SubnetId, RouteTableAssociationId: AssociationId } of RouteTables.flatMap(({ Associations = [] }) => Associations))
     if (SubnetId === subnetId) await ec2.send(new DisassociateRouteTableCommand({ AssociationId }))
+}
+
+/** Interfaces of instances that were terminated past the front still hold their addresses. `refusals.ts` let the call pass, so no instance has it. */
+export async function beforeRun(ec2: EC2Client, { params }: Call): Promise<void> {
+  const subnet = params['SubnetId'] ?? params['NetworkInterface.1.SubnetId']
+  const address = params['PrivateIpAddress'] ?? params['NetworkInterface.1.PrivateIpAddress']
+  if (subnet === undefined || address === undefined) return
+  const { NetworkInterfaces = [] } = await ec2.send(new DescribeNetworkInterfacesCommand({ Filters: [{ Name: 'subnet-id', Values: [subnet] }] }))
+  for (const { NetworkInterfaceId, PrivateIpAddress, Description = '' } of NetworkInterfaces)
+    if (PrivateIpAddress === address && !Description.startsWith('EFS'))
+      await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId })).catch(() => undefined)
 }

@@ -382,6 +382,14 @@ test('calls for which a thing is in the wrong state are refused', async () => {
   assert.deepEqual((await client.send(new DescribeVolumesCommand({}))).Volumes, [])
 })
 
+test('the address of an instance that was terminated past the front is free', async () => {
+  const network = await makeNetwork()
+  const first = await run(network)
+  await ec2.front.client('ap-northeast-1').send(new TerminateInstancesCommand({ InstanceIds: [first] }))
+  await ec2.front.settle()
+  assert.notEqual(await run(network), first)
+})
+
 test('a policy allows what it names, by action, resource, region and tag, and nothing else', async () => {
   const statement = { Effect: 'Allow', Action: 'ec2:Describe*', Resource: '*' } as const
   const version = '2012-10-17'

@@ -21,9 +21,10 @@
  */
 
 import type { ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import type { Address, Instance } from '@aws-sdk/client-ec2'
 import { DescribeAddressesCommand, DescribeInstancesCommand, DescribeTagsCommand, EC2Client } from '@aws-sdk/client-ec2'
-import { afterDeleteSubnet, afterTerminate } from './aftermath.ts'
+import { afterDeleteSubnet, afterTerminate, beforeRun } from './aftermath.ts'
 import { type Answer, type Call, errorAnswer, list, type Request, readCall } from './call.ts'
 import { refusal } from './dependencies.ts'
 import { EfsTransitions } from './efs-pace.ts'
@@ -215,6 +216,8 @@ export class Front {
   }
 
   async #write(call: Call, request: Request, response: ServerResponse): Promise<Answer | 'broken'> {
+    // A client that was killed while its call waited: the end of its connection is heard one turn of the event loop later.
+    for (let turn = 0; turn < 2; turn++) await setImmediate()
     if (response.destroyed) return 'broken'
     if ((await this.#faults.ask('before', call)) === 'drop' || response.destroyed) return 'broken'
     const answer = await this.#writeOnce(call, request)
@@ -260,6 +263,7 @@ export class Front {
         return begun
       }
     }
+    if (call.action === 'RunInstances') await beforeRun(ec2, call)
     const before = call.action === 'TerminateInstances' ? await this.#instances(call.region, list(call.params, 'InstanceId')) : []
     const answer = await this.#perform(call, request)
     const root = answer.status === 200 ? parseXml(answer.body) : undefined

@@ -9,6 +9,8 @@ import { after, before, test } from 'node:test'
 import {
   AllocateAddressCommand,
   AssociateAddressCommand,
+  AttachInternetGatewayCommand,
+  CreateInternetGatewayCommand,
   CreateSubnetCommand,
   CreateVpcCommand,
   type EC2Client,
@@ -18,6 +20,8 @@ import {
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
+  waitUntilInstanceRunning,
+  waitUntilInstanceStopped,
 } from '@aws-sdk/client-ec2'
 import { type CommandResult, run } from '../../coordinator/providers/command.ts'
 import { type Ec2, startEc2 } from '../ec2/ec2.ts'
@@ -69,6 +73,8 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
   const publicKey = readFileSync(`${keyFile}.pub`, 'utf8').trim()
   await client.send(new ImportKeyPairCommand({ KeyName: 'site', PublicKeyMaterial: Buffer.from(publicKey) }))
   const VpcId = (await client.send(new CreateVpcCommand({ CidrBlock: '192.168.0.0/24' }))).Vpc?.VpcId
+  const InternetGatewayId = (await client.send(new CreateInternetGatewayCommand({}))).InternetGateway?.InternetGatewayId
+  await client.send(new AttachInternetGatewayCommand({ VpcId, InternetGatewayId }))
   const subnets = await Promise.all(
     ['192.168.0.0/26', '192.168.0.64/26'].map((CidrBlock) => client.send(new CreateSubnetCommand({ VpcId, CidrBlock, AvailabilityZone: 'ap-northeast-1a' }))),
   )
@@ -90,6 +96,7 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
     }),
   )
   assert.ok(one !== undefined && two !== undefined)
+  await waitUntilInstanceRunning({ client, maxWaitTime: 60, minDelay: 1 }, { InstanceIds: [one, two] })
   const { AllocationId, PublicIp = '' } = await client.send(new AllocateAddressCommand({}))
   await client.send(new AssociateAddressCommand({ AllocationId, InstanceId: one }))
 
@@ -119,6 +126,7 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
   await context.test('stopped it does not answer; started it is the same host', async () => {
     await ssh('admin', PublicIp, 'touch', 'here')
     await client.send(new StopInstancesCommand({ InstanceIds: [one] }))
+    await waitUntilInstanceStopped({ client, maxWaitTime: 60, minDelay: 1 }, { InstanceIds: [one] })
     await vpc().idle()
     await assert.rejects(ssh('admin', PublicIp, 'true'))
     await client.send(new StartInstancesCommand({ InstanceIds: [one] }))
