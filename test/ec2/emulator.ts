@@ -10,7 +10,15 @@ const startDeadline = 60_000
 /** Ends when its input ends, so also when the process that started it is killed. */
 const program = `import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+from moto.ec2.models.instances import Instance
 from moto.server import main
+# EC2 frees a fixed address with its instance; the emulator only when Python forgets the instance.
+terminate = Instance.terminate
+def terminate_and_free(self, *args, **named):
+    answer = terminate(self, *args, **named)
+    self.__del__()
+    return answer
+Instance.terminate = terminate_and_free
 main(["-H", "127.0.0.1", "-p", "0"])
 `
 
