@@ -1,12 +1,12 @@
 /** The agent as an installed package, under a host's own systemd. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type BuiltPackage, buildPackage } from '../../packaging/build-packages.mjs'
-import { type Outcome, outcomeOf, run } from '../packages/harness/tools.ts'
+import { ensureTools, type Outcome, outcomeOf, run } from '../packages/harness/tools.ts'
 import { SiteCa } from '../unit/agent-core/site-ca.ts'
 import { eventually } from './harness/eventually.ts'
 
@@ -31,6 +31,7 @@ process.once('SIGINT', () => process.exit(130))
 
 before(async () => {
   work = mkdtempSync(join(tmpdir(), 'hive-package-test-'))
+  await ensureTools()
   first = await buildPackage('deb')
   second = await buildPackage('deb', { version: newer })
   ca = await SiteCa.make('package test')
@@ -166,3 +167,39 @@ test('purged, nothing of it is left', async () => {
   )
   assert.equal(left, '')
 })
+
+test('the RPM does the same: it waits for a site, starts, is upgraded, goes', async () => {
+  const [older, later] = [await buildPackage('rpm'), await buildPackage('rpm', { version: newer })]
+  await bringRpm()
+  await rpm('-i', older)
+  assert.equal(await state(), 'inactive')
+  await enroll()
+  await onHost('systemctl start hive-agent')
+  assert.equal((await info()).version, older.version)
+  await onHost('echo HTTPS_PROXY=http://proxy.example:3128 >> /etc/sysconfig/hive-agent')
+  await rpm('-U', later)
+  const { version, binarySha256 } = await info()
+  assert.deepEqual({ version, binarySha256 }, { version: newer, binarySha256: later.binarySha256 })
+  await onHost('grep -q ^HTTPS_PROXY= /etc/sysconfig/hive-agent')
+  await rpm('-e', 'hive-agent')
+  assert.notEqual((await attempt('pgrep -f ^/usr/bin/hive-agent')).code, 0)
+  assert.notEqual((await attempt('systemctl cat hive-agent')).code, 0)
+  await onHost('test -s /etc/hive-agent/pki/key.pem && test -s /etc/sysconfig/hive-agent.rpmsave')
+})
+
+/** This machine's rpm with its libraries: hosts here are Debian's, and have none. */
+async function bringRpm(): Promise<void> {
+  const folder = `/proc/${leader}/root/opt/rpm`
+  mkdirSync(join(folder, 'lib'), { recursive: true })
+  copyFileSync('/usr/bin/rpm', join(folder, 'rpm'))
+  for (const [, library] of (await run(['ldd', '/usr/bin/rpm'])).matchAll(/=> (\/\S+)/g))
+    if (library !== undefined) copyFileSync(library, join(folder, 'lib', basename(library)))
+  cpSync('/usr/lib/rpm', join(folder, 'config'), { recursive: true })
+}
+
+/** `what`: a package, or the name of one. Without dependencies, which are of EL. */
+async function rpm(action: string, what: BuiltPackage | string): Promise<void> {
+  const file = typeof what === 'string' ? what : `/root/${what.fileName}`
+  if (typeof what !== 'string') put(file, what.path)
+  await onHost(`LD_LIBRARY_PATH=/opt/rpm/lib RPM_CONFIGDIR=/opt/rpm/config /opt/rpm/rpm --dbpath /opt/rpm/db --nodeps ${action} ${file} 2>&1`)
+}

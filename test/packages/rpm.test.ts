@@ -120,6 +120,7 @@ describe('on a host of EL 8', () => {
     assert.equal(statSync(root.path('etc/hive-agent')).mode & 0o777, 0o700)
     assert.deepEqual(asked(), ['systemctl daemon-reload', 'systemctl --quiet enable hive-agent.service'], 'not started: it is in no site yet')
 
+    await rpm('-V', 'hive-agent')
     configure()
     root.write('etc/sysconfig/hive-agent', 'HTTPS_PROXY=http://proxy.example:3128\n')
     await rpm('-U', second.path)
