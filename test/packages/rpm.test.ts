@@ -75,6 +75,7 @@ describe('the file', () => {
         '-rw-r--r-- root:root /usr/lib/tmpfiles.d/hive-agent.conf',
         'drwxr-xr-x root:root /usr/share/licenses/hive-agent',
         '-rw-r--r-- root:root /usr/share/licenses/hive-agent/LICENSE l',
+        '-rw-r--r-- root:root /usr/share/licenses/hive-agent/LICENSE.modules l',
         '-rw-r--r-- root:root /usr/share/licenses/hive-agent/LICENSE.nodejs l',
         '-rw-r--r-- root:root /usr/share/man/man8/hive-agent.8.gz d',
         'drwx------ root:root /var/lib/hive-agent',
