@@ -153,8 +153,7 @@ async function deb(work, stage, { payload, version, release }) {
     writeFileSync(join(control, script), readFileSync(join(packaging, 'deb', script)), { mode: 0o755 })
   settle(stage)
   const made = join(work, 'made.deb')
-  // One thread: with more, the bytes depend on how many there are.
-  await tool('deb', work, ['--root-owner-group', '--uniform-compression', '--threads-max=1', ...payloads.deb[payload], '--build', stage, made])
+  await tool('deb', work, ['--root-owner-group', '--uniform-compression', ...payloads.deb[payload], '--build', stage, made])
   return made
 }
 
@@ -172,7 +171,9 @@ function settle(stage) {
 
 async function tool(kind, work, args) {
   const { name, from } = tools[kind]
-  const env = { PATH: process.env.PATH, HOME: work, TMPDIR: work, LC_ALL: 'C.UTF-8', SOURCE_DATE_EPOCH: String(epoch) }
+  const common = { PATH: process.env.PATH, HOME: work, TMPDIR: work, LC_ALL: 'C.UTF-8', SOURCE_DATE_EPOCH: String(epoch) }
+  // One thread: with more, the bytes depend on how many there are.
+  const env = { ...common, DPKG_DEB_THREADS_MAX: '1' }
   try {
     await promisify(execFile)(name, args, { env, maxBuffer: 16 * 1024 * 1024 })
   } catch (error) {
