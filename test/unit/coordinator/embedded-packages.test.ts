@@ -4,7 +4,10 @@ import fc from 'fast-check'
 import { packagesOf } from '../../../coordinator/bootstrap/embedded-packages.ts'
 
 const hex = fc.stringMatching(/^[0-9a-f]{64}$/)
-const entry = fc.record({ kind: fc.constantFrom('rpm', 'deb'), fileName: fc.string(), version: fc.string(), sha256: hex, binarySha256: hex, size: fc.nat() })
+const entry = fc.record(
+  { kind: fc.constantFrom('rpm', 'deb'), fileName: fc.string(), version: fc.string(), sha256: hex, binarySha256: hex, size: fc.nat() },
+  { noNullPrototype: true },
+)
 
 test('the list of packages is read as it was written', () => {
   fc.assert(fc.property(fc.array(entry), (entries) => assert.deepEqual(packagesOf(JSON.stringify(entries)), entries)))
