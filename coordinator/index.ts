@@ -24,6 +24,7 @@ import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport,
 import { exclusively, reachableClients } from './run/exclusive.ts'
 import { openStageState, type StageState } from './run/stage-state.ts'
 import { type StageStatus, stageStatus } from './run/status.ts'
+import { version } from './version.ts'
 
 export type { DeployResult, PhaseReport } from './run/deploy.ts'
 export type { HostStatus, StageStatus } from './run/status.ts'
@@ -97,6 +98,8 @@ export class Stage {
       credentials: () => this.pki.adminCredentials(),
       enrolled: (host) => this.pki.exists && this.pki.enrolled(host),
       dialer: () => this.#dial(),
+      version,
+      apart: ({ message, hint }) => options.emit({ code: 'warning', message: `${message}; ${hint}` }),
       whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
     })
   }

@@ -5,7 +5,8 @@ import type { Emit } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
 import { allOrErrors } from '../providers/all-or-errors.ts'
 import type { Provider, SshTarget } from '../providers/provider.ts'
-import { type AgentBinary, type HostSigner, installAgent } from './install-agent.ts'
+import type { AgentPackages } from './agent-packages.ts'
+import { type HostSigner, installAgent } from './install-agent.ts'
 import { onHost } from './ssh.ts'
 import { writeSshConfig } from './ssh-config.ts'
 
@@ -16,7 +17,7 @@ export interface BootstrapInput {
   readonly site: Site
   readonly provider: Provider
   readonly pki: HostSigner
-  readonly binary: AgentBinary
+  readonly packages: AgentPackages
   readonly emit: Emit
   readonly signal: AbortSignal
   readonly answers: Answers
@@ -39,9 +40,9 @@ export async function agentNeeds(hosts: readonly Host[], sha256: string, answers
  * In parallel over hosts, idempotent, resumable. Writes CONTEXT_DIR/ssh_config and known_hosts. Answers how many agents it
  * installed or upgraded. Throws one error that names every host that failed.
  */
-export async function bootstrapHosts({ site, provider, pki, binary, emit, signal, answers }: BootstrapInput): Promise<number> {
+export async function bootstrapHosts({ site, provider, pki, packages, emit, signal, answers }: BootstrapInput): Promise<number> {
   await pki.ensureCa()
-  const needs = await agentNeeds(site.hosts, binary.sha256, answers)
+  const needs = await agentNeeds(site.hosts, packages.binarySha256, answers)
   const targets = new Map(site.hosts.map(({ name }) => [name, provider.sshTarget(site, name)]))
   const writeConfig = (): void => writeSshConfig(site.contextDir, [...targets.values()])
   writeConfig()
@@ -68,7 +69,7 @@ export async function bootstrapHosts({ site, provider, pki, binary, emit, signal
         const target = await workingTarget(host, provider.sshTarget(site, host.name), site.contextDir, signal, patience)
         targets.set(host.name, target)
         const say = (line: string): void => emit({ code: 'step.log', phase: 'build-infra', host: host.name, stepId, line })
-        await installAgent({ host, target, contextDir: site.contextDir, pki, binary, signal, say })
+        await installAgent({ host, target, contextDir: site.contextDir, pki, packages, answers: needs.get(host.name) === 'upgrade', signal, say })
         finished('changed')
       } catch (error) {
         finished('failed', error)

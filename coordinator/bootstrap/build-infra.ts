@@ -6,9 +6,8 @@ import type { StagePki } from '../pki/stage-pki.ts'
 import { isPlanOnly } from '../providers/plan-only.ts'
 import type { HostPower, Provider, ProviderAction } from '../providers/provider.ts'
 import { agentAnswers } from './agent-answers.ts'
-import { findAgentBinary } from './agent-binary.ts'
+import { type AgentPackages, findAgentPackages } from './agent-packages.ts'
 import { type Answers, agentNeeds, bootstrapHosts } from './bootstrap-hosts.ts'
-import type { AgentBinary } from './install-agent.ts'
 import { ensureStageKey } from './stage-key.ts'
 
 export interface InfraInput {
@@ -19,7 +18,7 @@ export interface InfraInput {
   readonly emit: Emit
   readonly signal: AbortSignal
   /** Default: the one of this checkout or installation. */
-  readonly binary?: AgentBinary | undefined
+  readonly packages?: AgentPackages | undefined
   /** Default: asked over gRPC. */
   readonly answers?: Answers | undefined
 }
@@ -49,9 +48,9 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
   const steps = (await provider.plan(context)).map(plannedAction)
   if (isPlanOnly(provider)) return { steps: [...steps, provider.blocked(site)], notices }
   const power = await provider.status(context)
-  const binary = input.binary ?? (await findAgentBinary())
+  const packages = input.packages ?? (await findAgentPackages())
   const on = site.hosts.filter(({ name }) => mayAnswer(power.get(name)))
-  const needs = await agentNeeds(on, binary.sha256, answersOf(input))
+  const needs = await agentNeeds(on, packages.binarySha256, answersOf(input))
   for (const host of site.hosts) {
     const off = !on.includes(host)
     const need = off ? (power.get(host.name) === 'absent' || !input.pki.exists || !input.pki.enrolled(host.name) ? 'install' : undefined) : needs.get(host.name)
@@ -65,7 +64,7 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
         kind: 'change',
         reason: need === 'install' ? (off ? 'the host has none yet' : 'none answers') : 'another version runs',
         before: need === 'install' ? 'no agent' : 'another agent',
-        after: `agent ${binary.sha256.slice(0, 12)}`,
+        after: `agent ${packages.binarySha256.slice(0, 12)}`,
         disruption: 0,
       },
     })
@@ -83,7 +82,7 @@ export async function applyInfra(input: InfraInput): Promise<number> {
   if (!isPlanOnly(provider)) await ensureStageKey(site.contextDir, site.name)
   // Also without actions: the provider makes sure that all hosts answer ssh.
   await provider.apply(context, actions)
-  const binary = input.binary ?? (await findAgentBinary())
-  const installed = await bootstrapHosts({ site, provider, pki, binary, emit, signal, answers: answersOf(input) })
+  const packages = input.packages ?? (await findAgentPackages())
+  const installed = await bootstrapHosts({ site, provider, pki, packages, emit, signal, answers: answersOf(input) })
   return actions.length + installed
 }
