@@ -5,6 +5,7 @@ import { stageNames } from '../coordinator/inventory/site.ts'
 import { version } from '../coordinator/version.ts'
 import { HiveError, messageOf } from '../proto/errors.ts'
 import { type GlobalOptions, globalOptions, makeApp } from './app.ts'
+import { registerAgent } from './commands/agent.ts'
 import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
@@ -87,6 +88,7 @@ export function buildProgram(): CommandLine {
   registerSsh(program, app)
   registerNode(program, app)
   registerCall(program, app)
+  registerAgent(program, app)
   registerPower(program, app)
   registerLab(program, app)
   registerCompletion(program, app)

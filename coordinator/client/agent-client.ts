@@ -1,4 +1,5 @@
 /** All services of one host's agent over one connection. */
+import { HealthService } from '#gen/grpc/health/v1/health.ts'
 import {
   ContainerServiceService,
   ImageServiceService,
@@ -53,6 +54,7 @@ export class AgentClient {
   readonly service
   readonly container
   readonly repair
+  readonly health
 
   constructor(to: AgentAddress, credentials: Credentials, { way = directWay(to), version }: ClientOptions = {}) {
     this.host = to.host
@@ -70,6 +72,7 @@ export class AgentClient {
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
     this.repair = channel.service(RepairServiceService)
+    this.health = channel.service(HealthService)
   }
 
   /**
