@@ -1,6 +1,10 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
 import { HiveError } from '../proto/errors.ts'
+import { findAgentPackages } from './bootstrap/agent-packages.ts'
 import { applyInfra, planInfra } from './bootstrap/build-infra.ts'
+import { sshDialer } from './bootstrap/dial-by-ssh.ts'
+import { type AgentStatus, listAgents, type UpgradeResult, upgradeAgents } from './bootstrap/upgrade-agents.ts'
+import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
@@ -22,7 +26,9 @@ import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport,
 import { exclusively, reachableClients } from './run/exclusive.ts'
 import { openStageState, type StageState } from './run/stage-state.ts'
 import { type StageStatus, stageStatus } from './run/status.ts'
+import { version } from './version.ts'
 
+export type { AgentStatus, UpgradeResult } from './bootstrap/upgrade-agents.ts'
 export type { DeployResult, PhaseReport } from './run/deploy.ts'
 export type { HostStatus, StageStatus } from './run/status.ts'
 
@@ -57,6 +63,14 @@ export interface DeployOptions extends PlanOptions {
   readonly awaitTasks?: boolean | undefined
 }
 
+export interface UpgradeOptions {
+  /** Default: all. */
+  readonly hosts?: Site['hosts'] | undefined
+  /** Also agents that are newer. Default false. */
+  readonly allowDowngrade?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
 const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
 
 const agentPhases: Readonly<Record<Exclude<PhaseName, 'build-infra'>, Phase>> = {
@@ -82,6 +96,7 @@ export class Stage {
   readonly state: StageState
   readonly #options: OpenOptions
   #provider: Provider | undefined
+  #dialer: Dialer | undefined
 
   constructor(site: Site, options: OpenOptions) {
     const { contextDir, effectiveProvider } = site
@@ -92,7 +107,10 @@ export class Stage {
     this.agents = new SiteAgents({
       hosts: site.hosts,
       credentials: () => this.pki.adminCredentials(),
-      enrolled: (host) => this.pki.enrolled(host),
+      enrolled: (host) => this.pki.exists && this.pki.enrolled(host),
+      dialer: () => this.#dial(),
+      version,
+      apart: ({ message, hint }) => options.emit({ code: 'warning', message: `${message}; ${hint}` }),
       whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
     })
   }
@@ -168,6 +186,21 @@ export class Stage {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
+  /** Which agent each host runs. Never rejects but for `signal`. */
+  listAgents(signal = this.#options.signal): Promise<readonly AgentStatus[]> {
+    return listAgents(this.site, this.agents, version, signal)
+  }
+
+  /**
+   * Agents that are older, or another build, become this coordinator's, one host at a time. Rejects with HiveError 'locked' when another
+   * coordinator is at work, and with the error at which it stopped; doing it again goes on.
+   */
+  async upgradeAgents(options: UpgradeOptions = {}): Promise<UpgradeResult> {
+    const { site, provider, pki, agents } = this
+    const { hosts = site.hosts, allowDowngrade = false, signal = this.#options.signal } = options
+    return upgradeAgents({ site, provider, pki, agents, packages: await findAgentPackages(), hosts, allowDowngrade, emit: this.#options.emit, signal })
+  }
+
   close(): void {
     this.agents.close()
   }
@@ -201,9 +234,18 @@ export class Stage {
           throw error
         }
       },
-      plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, emit: this.#options.emit, signal }),
-      apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, emit, signal }),
+      plan: async (signal) => planInfra({ site: this.site, provider: this.provider, pki: this.pki, agents: this.agents, emit: this.#options.emit, signal }),
+      apply: async (emit, signal) => applyInfra({ site: this.site, provider: this.provider, pki: this.pki, agents: this.agents, emit, signal }),
     }
+  }
+
+  #dial(): Dialer {
+    const { site, provider } = this
+    this.#dialer ??=
+      provider.agentsOverSsh === true
+        ? sshDialer({ contextDir: site.contextDir, target: (host) => provider.sshTarget(site, host), others: (host) => logInOf(site, host) })
+        : directly
+    return this.#dialer
   }
 
   /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
@@ -215,6 +257,13 @@ export class Stage {
       for (const { name } of site.hosts) agents.forget(name)
     })
   }
+}
+
+/** How setup-hosts leaves the log-in. */
+function logInOf({ hosts }: Site, name: string): { readonly user: string; readonly port: number } {
+  const host = hosts.find((candidate) => candidate.name === name)
+  if (host === undefined) throw new HiveError('not-found', `the site has no host ${name}`)
+  return { user: host.settings.admin, port: host.settings.sshdPort }
 }
 
 /** hive_ca_cert and hive_ca_key, as any host of the stage sees them. */

@@ -21,6 +21,8 @@ export async function release({ payload = 'small' } = {}) {
   mkdirSync(folder, { recursive: true })
   // One after the other: compressing takes all processors or much memory.
   const packages = [await buildPackage('rpm', { payload }), await buildPackage('deb', { payload })]
+  // Beside the packages, for HIVE_AGENT_PACKAGES.
+  writeFileSync(join(folder, 'manifest.json'), manifestOf(packages))
   const work = join(root, `build/release.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {

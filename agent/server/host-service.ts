@@ -1,4 +1,5 @@
 /** One host by hand: what it is, its units, its log, its certificate. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { release, uptime } from 'node:os'
 import { join } from 'node:path'
@@ -49,7 +50,14 @@ async function info(config: AgentConfig, started: Date): Promise<InfoResponse> {
     uptimeSeconds: BigInt(Math.floor(uptime())),
     now: new Date(),
     certificateExpires: expiryOf(certificate),
+    package: installedAs(),
   }
+}
+
+/** By a file that only the package brings: package managers are slow to ask, and may be locked. */
+function installedAs(): string {
+  if (existsSync('/var/lib/dpkg/info/hive-agent.list')) return 'deb'
+  return existsSync('/usr/share/licenses/hive-agent/LICENSE') ? 'rpm' : ''
 }
 
 /** KEY=VALUE lines, values perhaps quoted. */

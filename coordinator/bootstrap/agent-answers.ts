@@ -1,33 +1,30 @@
 /** Asks agents over gRPC which binary they run. */
-import { AgentClient } from '../client/agent-client.ts'
-import { outsideStageNetwork } from '../client/stage-network.ts'
-import type { Site } from '../inventory/site.ts'
-import type { Credentials } from '../pki/stage-pki.ts'
-import type { Answers } from './bootstrap-hosts.ts'
+import type { InfoResponse } from '#gen/hive/v1/host.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
+import type { Answers } from './agent-needs.ts'
 
-/** Milliseconds; an agent on a host that is on answers in some ten. */
+/** Milliseconds; an agent on a host that is on answers in some ten once there is a connection. */
 const deadline = 3_000
 
-export interface AnswersOptions {
-  readonly site: Site
-  readonly credentials: () => Promise<Credentials>
-  /** Hosts that never got a certificate are not asked. */
-  readonly enrolled: (host: string) => boolean
+/** Hosts that never got a certificate are not asked, and from outside the stage's network nobody answers. */
+export function agentAnswers(agents: Pick<SiteAgents, 'reach' | 'reachedBefore' | 'anew' | 'forget'>): Answers {
+  return async ({ name }) => {
+    const known = agents.reachedBefore(name)
+    const reached = await agents.reach(name)
+    if ('info' in reached && !known) return reached.info
+    const info = 'client' in reached ? await reached.client.connect(deadline).catch(() => undefined) : undefined
+    if (info !== undefined || !known) return info
+    // What failed before the host was switched on waits before it tries again.
+    agents.forget(name)
+    return askAnew(agents, name).catch(() => undefined)
+  }
 }
 
-/** From outside the stage's network nobody answers. */
-export function agentAnswers({ site, credentials, enrolled }: AnswersOptions): Answers {
-  let known: Promise<Credentials> | undefined
-  return async (host) => {
-    if (!enrolled(host.name) || outsideStageNetwork(site.contextDir, site.effectiveProvider) !== undefined) return undefined
-    known ??= credentials()
-    const client = new AgentClient({ host: host.name, address: host.address, port: host.settings.agentPort }, await known)
-    try {
-      return { binarySha256: (await client.connect(deadline)).binarySha256 }
-    } catch {
-      return undefined
-    } finally {
-      client.channel.close()
-    }
+async function askAnew(agents: Pick<SiteAgents, 'anew'>, host: string): Promise<InfoResponse> {
+  const client = await agents.anew(host)
+  try {
+    return await client.connect(deadline)
+  } finally {
+    client.close()
   }
 }

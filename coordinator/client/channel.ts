@@ -1,17 +1,11 @@
-/** One connection to one agent: TLS 1.3 with client certificate, dialled by address, verified by name; calls as promises and async iterables. */
+/** One connection to one agent: TLS 1.3 with client certificate, over the way given, verified by name; calls as promises and async iterables. */
 import { createSecureContext } from 'node:tls'
 import { ChannelCredentials, Client, type ClientReadableStream, type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js'
 import { HiveError } from '../../proto/errors.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
+import type { Way } from './dialer.ts'
 import { fromCallFailure } from './errors.ts'
 import type { CallOptions, Method, ServiceCalls, ServiceDefinition } from './method.ts'
-
-export interface AgentAddress {
-  /** Inventory name, in the agent's certificate. */
-  readonly host: string
-  readonly address: string
-  readonly port: number
-}
 
 /** Milliseconds for calls with one answer. */
 export const defaultDeadline = 30_000
@@ -25,17 +19,23 @@ interface Writable {
   removeListener(event: string, listener: (...args: never[]) => void): unknown
 }
 
+/** Asked before each call; rejects where it must not be made. */
+export type MayCall = (path: string, signal: AbortSignal | undefined) => Promise<void>
+
 export class AgentChannel {
   readonly host: string
   readonly #client: Client
+  readonly #way: Way
+  readonly #mayCall: MayCall | undefined
 
-  constructor(to: AgentAddress, credentials: Credentials) {
-    this.host = to.host
+  constructor(host: string, way: Way, credentials: Credentials, mayCall?: MayCall) {
+    this.host = host
+    this.#mayCall = mayCall
+    this.#way = way
     const context = createSecureContext({ ca: credentials.caPem, cert: credentials.certificatePem, key: credentials.keyPem, minVersion: 'TLSv1.3' })
-    const target = to.address.includes(':') ? `[${to.address}]:${to.port}` : `${to.address}:${to.port}`
-    this.#client = new Client(target, ChannelCredentials.createFromSecureContext(context), {
-      'grpc.ssl_target_name_override': to.host,
-      'grpc.default_authority': to.host,
+    this.#client = new Client(way.target, ChannelCredentials.createFromSecureContext(context), {
+      'grpc.ssl_target_name_override': host,
+      'grpc.default_authority': host,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.max_receive_message_length': largestMessage,
@@ -54,6 +54,12 @@ export class AgentChannel {
 
   close(): void {
     this.#client.close()
+    this.#way.close()
+  }
+
+  #failure(error: unknown, signal: AbortSignal | undefined): HiveError {
+    const failure = fromCallFailure(error, this.host, signal)
+    return failure.code === 'unreachable' ? (this.#way.whyClosed() ?? failure) : failure
   }
 
   /** All methods of a service, typed. */
@@ -75,6 +81,7 @@ export class AgentChannel {
   async #unary<Q, R>(method: Method<Q, R>, request: Q, options: CallOptions): Promise<R> {
     const { signal } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     let abort: (() => void) | undefined
     try {
       return await new Promise<R>((resolve, reject) => {
@@ -91,7 +98,7 @@ export class AgentChannel {
         signal?.addEventListener('abort', abort, { once: true })
       })
     } catch (error) {
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
     }
@@ -100,6 +107,7 @@ export class AgentChannel {
   async #upload<Q, R>(method: Method<Q, R>, requests: AsyncIterable<Q> | Iterable<Q>, options: CallOptions): Promise<R> {
     const { signal } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     let settled = false
     let abort: (() => void) | undefined
     try {
@@ -130,7 +138,7 @@ export class AgentChannel {
       await Promise.race([answered, writing])
       return await answered
     } catch (error) {
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       if (abort !== undefined) signal?.removeEventListener('abort', abort)
     }
@@ -139,6 +147,7 @@ export class AgentChannel {
   async *#stream<Q, R>(method: Method<Q, R>, request: Q | AsyncIterable<Q> | Iterable<Q>, options: CallOptions): AsyncGenerator<R> {
     const { signal, silence } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     const given = callOptions(options, undefined)
     let writing: Promise<void> = Promise.resolve()
     let failedInput: unknown
@@ -177,7 +186,7 @@ export class AgentChannel {
       if (failedInput !== undefined) throw failedInput
       if (silent && !signal?.aborted)
         throw new HiveError('unreachable', `${this.host} was silent for ${Math.round((silence ?? 0) / 1000)} s`, { host: this.host })
-      throw fromCallFailure(error, this.host, signal)
+      throw this.#failure(error, signal)
     } finally {
       over = true
       clearTimeout(watchdog)

@@ -4,10 +4,9 @@ import { HiveError } from '../../proto/errors.ts'
 import type { Host } from '../inventory/site.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
 import { AgentClient } from './agent-client.ts'
+import { type Dialer, directly } from './dialer.ts'
 import { fromCallFailure } from './errors.ts'
 
-/** Milliseconds until a host that gives no answer at all counts as unreachable. */
-export const connectDeadline = 5_000
 /** Milliseconds for which that is believed without asking again. */
 const believedGone = 15_000
 
@@ -19,6 +18,12 @@ export interface SiteAgentsOptions {
   readonly enrolled: (host: string) => boolean
   /** Why no host may be dialled from where this process is; undefined where it may. */
   readonly whyNotDial?: (() => string | undefined) | undefined
+  /** Asked when first needed. Default: directly. */
+  readonly dialer?: (() => Dialer) | undefined
+  /** The coordinator's, which agents are compared with. Default: they are not compared. */
+  readonly version?: string | undefined
+  /** Told once of each agent that answers and is too far from it. */
+  readonly apart?: ((why: HiveError) => void) | undefined
 }
 
 export type Reached = { readonly client: AgentClient; readonly info: InfoResponse } | { readonly error: HiveError }
@@ -28,6 +33,7 @@ export class SiteAgents {
   readonly #clients = new Map<string, Promise<AgentClient>>()
   readonly #reached = new Map<string, Promise<Reached>>()
   #credentials: Promise<Credentials> | undefined
+  readonly #told = new Set<string>()
   #closed = false
 
   constructor(options: SiteAgentsOptions) {
@@ -64,7 +70,17 @@ export class SiteAgents {
     this.#credentials ??= this.#options.credentials()
     const credentials = await this.#credentials
     if (this.#closed) throw new HiveError('cancelled', `the connection to ${host} was closed`, { host })
-    return new AgentClient({ host, address: found.address, port: found.settings.agentPort }, credentials)
+    const to = { host, address: found.address, port: found.settings.agentPort }
+    return new AgentClient(to, credentials, { way: await this.#dialer().way(to), version: this.#options.version })
+  }
+
+  #dialer(): Dialer {
+    return this.#options.dialer?.() ?? directly
+  }
+
+  /** A connection of its own, without the pauses of one that failed before. Closed by the caller. Rejects as `client` does. */
+  anew(host: string): Promise<AgentClient> {
+    return this.#connect(host)
   }
 
   /** Whether the host answers, asked once until `forget`. Never rejects but for `signal`. */
@@ -74,7 +90,9 @@ export class SiteAgents {
     const asked = (async (): Promise<Reached> => {
       try {
         const client = await this.client(host)
-        return { client, info: await client.connect(connectDeadline, signal) }
+        const info = await client.connect(this.#dialer().patience, signal)
+        this.#tell(host, client.whyNotTogether())
+        return { client, info }
       } catch (error) {
         return { error: fromCallFailure(error, host, signal) }
       }
@@ -84,6 +102,17 @@ export class SiteAgents {
     if ('error' in answer) setTimeout(() => this.#reached.get(host) === asked && this.#reached.delete(host), believedGone).unref()
     if (signal?.aborted) throw new HiveError('cancelled', 'cancelled', { cause: signal.reason })
     return answer
+  }
+
+  #tell(host: string, apart: HiveError | undefined): void {
+    if (apart === undefined || this.#told.has(host)) return
+    this.#told.add(host)
+    this.#options.apart?.(apart)
+  }
+
+  /** Whether `reach` would answer from memory. */
+  reachedBefore(host: string): boolean {
+    return this.#reached.has(host)
   }
 
   /** All named hosts at once. */

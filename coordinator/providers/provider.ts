@@ -36,6 +36,8 @@ export interface ProviderContext {
 
 export interface Provider {
   readonly name: string
+  /** From outside only ssh reaches the hosts: connections to their agents go through it. */
+  readonly agentsOverSsh?: true
   /** Read only: what build-infra would do. Empty: nothing. Throws HiveError 'unsupported' where this machine can't. */
   plan(context: ProviderContext): Promise<readonly ProviderAction[]>
   /** What needs this machine's own network (tools, base systems), and the network of the stage itself, before a command moves into it. */
