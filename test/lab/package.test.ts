@@ -115,6 +115,14 @@ test('what it mounts and sees is the host’s own: it is in the host’s mount n
   assert.equal(await onHost(`readlink /proc/${pid}/ns/mnt`), await onHost('readlink /proc/1/ns/mnt'))
 })
 
+test('it stops in order each time, also in the middle of telling systemd how it is', async () => {
+  for (let round = 0; round < 25; round += 1) {
+    await onHost('systemctl start hive-agent && systemctl stop hive-agent')
+    assert.equal(await onHost('systemctl show -P Result hive-agent'), 'success', `round ${round}`)
+  }
+  await onHost('systemctl start hive-agent')
+})
+
 test('an upgrade restarts it as the new one and keeps what was edited', async () => {
   await onHost('echo HTTPS_PROXY=http://proxy.example:3128 >> /etc/default/hive-agent')
   await install(second)
