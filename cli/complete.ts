@@ -20,6 +20,7 @@ const named: Source = async (known) => [...(await known.services()), ...(await k
 /** Command path and position of the argument → its values. */
 const argumentSources: Readonly<Record<string, Source>> = {
   'ssh 0': (known) => known.hosts(),
+  'agent package 0': () => ['rpm', 'deb'],
   'call 0': (known) => known.hosts(),
   'call 1': (known) => known.rpcs,
   'exec 0': (known) => known.services(),

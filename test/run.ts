@@ -1,20 +1,22 @@
 /**
- * Runs the test suites named on the command line (unit, lab; none: both) and closes with the line `N passed, N failed`.
- * Where this machine can't hold the lab it runs the rest and says what it left out.
+ * Runs the test suites named on the command line (unit, packages, lab; none: all) and closes with the line `N passed, N failed`.
+ * Where this machine can't hold a suite it runs the rest and says what it left out.
  */
 import { globSync } from 'node:fs'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { labObstacle } from './lab/obstacle.ts'
+import { packagesObstacle } from './packages/obstacle.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const wanted = process.argv.slice(2)
-const suites = wanted.length === 0 ? ['unit', 'lab'] : wanted
+const suites = wanted.length === 0 ? ['unit', 'packages', 'lab'] : wanted
+const obstacles: Readonly<Record<string, () => string | undefined>> = { packages: packagesObstacle, lab: labObstacle }
 const totals = { passed: 0, failed: 0 }
 const left: string[] = []
 
 for (const suite of suites) {
-  const obstacle = suite === 'lab' ? labObstacle() : undefined
+  const obstacle = obstacles[suite]?.()
   if (obstacle !== undefined) {
     left.push(`${suite}: ${obstacle}`)
     continue
@@ -29,7 +31,7 @@ for (const reason of left) console.log(`left out ${reason}`)
 console.log(`${totals.passed} passed, ${totals.failed} failed`)
 process.exit(totals.failed === 0 ? 0 : 1)
 
-/** Unit tests share one process; lab tests have one each and run one after the other, because they share the machine. */
+/** Unit tests share one process; the others have one each and run one after the other, because they share the machine. */
 async function runFiles(files: string[], together: boolean): Promise<void> {
   const stream = run({
     files,
