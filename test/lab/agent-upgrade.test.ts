@@ -183,8 +183,10 @@ suite('agents of other versions', { skip: labObstacle() ?? false }, () => {
     const status = '/^Package: hive-agent/,/^$/s/^Status: .*/Status: install reinstreq half-installed/'
     await site.onHost(repaired, `systemctl stop hive-agent; sed -i "${status}" /var/lib/dpkg/status; rm /usr/bin/hive-agent`)
     const held = '/run/held'
-    const hold = `use Fcntl qw(:DEFAULT F_SETLK F_WRLCK); open(my $f, ">>", "/var/lib/dpkg/lock-frontend"); fcntl($f, F_SETLK, pack("s s l! l! i", F_WRLCK, 0, 0, 0, 0)) or die; sleep 1 while -e "${held}"`
-    await site.onHost(waiting, `systemctl stop hive-agent; echo >> /usr/bin/hive-agent; touch ${held}; systemd-run --quiet perl -e '${hold}'`)
+    const lock = `my $lock = pack("s s l! l! i", F_WRLCK, 0, 0, 0, 0); open(my $f, ">>", "/var/lib/dpkg/lock-frontend"); fcntl($f, F_SETLK, $lock) or die`
+    const hold = `use Fcntl qw(:DEFAULT F_SETLK F_WRLCK); ${lock}; open(my $g, ">", "${held}"); close $g; sleep 1 while -e "${held}"`
+    await site.onHost(waiting, `systemctl stop hive-agent; echo >> /usr/bin/hive-agent; systemd-run --quiet perl -e '${hold}'`)
+    await site.onHost(waiting, `until [ -e ${held} ]; do sleep 0.2; done`)
     const unit = '/etc/systemd/system/hive-agent.service'
     await site.onHost(
       bare,
