@@ -12,7 +12,8 @@ import { findHost } from './find-host.ts'
 const leftOutExitCode = 5
 
 export function registerAgent(program: Command, app: () => App): void {
-  const agent = program.command('agent').description('the agents of the hosts: list and upgrade, and their packages')
+  const agent = program.command('agent').description('the agents of the hosts, and their packages')
+  registerAgentPackage(agent, app)
   agent
     .command('list')
     .description('show which agent each host runs, how it was installed, and until when its certificate is valid')
@@ -47,7 +48,6 @@ export function registerAgent(program: Command, app: () => App): void {
         throw new HiveError('unreachable', `${list(unreachable)} did not answer`, { hint: 'build-infra puts agents where none answers' })
       if (unreachable.length > 0) process.exitCode = leftOutExitCode
     })
-  registerAgentPackage(agent, app)
 }
 
 const asJson = ({ host, info, skew, error }: AgentStatus): unknown =>

@@ -22,6 +22,18 @@ const find = async (kind: PackageKind): Promise<PackagedAgent | undefined> => {
   return fromManifest(kind, manifest, (fileName) => readFile(join(folder, fileName)))
 }
 
+/** All hosts get the same bytes, which are read and checked once. */
+function readOnce(agent: PackagedAgent): PackagedAgent {
+  let bytes: Promise<Uint8Array> | undefined
+  return {
+    ...agent,
+    bytes: () => {
+      bytes ??= agent.bytes()
+      return bytes
+    },
+  }
+}
+
 /** Throws HiveError 'not-found' where hivecoord has no package at all. */
 export async function findAgentPackages(): Promise<AgentPackages> {
   const found = new Map<PackageKind, Promise<PackagedAgent>>()
@@ -30,7 +42,7 @@ export async function findAgentPackages(): Promise<AgentPackages> {
     if (known !== undefined) return known
     const asked = find(kind).then(
       (agent) => {
-        if (agent !== undefined) return agent
+        if (agent !== undefined) return readOnce(agent)
         throw new HiveError('not-found', `this hivecoord has no ${kind} package of the agent`, { hint: 'install hivecoord again, or run it from a checkout' })
       },
       (error: unknown) => {
