@@ -242,7 +242,6 @@ export function mirroredDisksOf(found: Pick<AwsFound, 'volumes' | 'instances'>, 
   )
   // A root disk goes with its instance, which may be one that was just made and can't be seen yet.
   return found.volumes.filter(
-    ({ id, tags, state, goesWithInstance }) =>
-      tags[hostTag] === host && !live.has(id) && !goesWithInstance && state !== 'deleting' && state !== 'deleted',
+    ({ id, tags, state, goesWithInstance }) => tags[hostTag] === host && !live.has(id) && !goesWithInstance && state !== 'deleting' && state !== 'deleted',
   )
 }
