@@ -28,7 +28,9 @@ before(async () => {
   hosts = await standForInstances(ec2.front, { name: 'deploy', cidr: '192.168.0.0/24' })
   site = new LabSite(join(checkout, 'examples/pdns'), { images, stage: 'staging', env: { ...ec2.env, HOME: '/nonexistent' } })
   // This machine's kernel has no DRBD: on this stage the database's volume is docker's own.
-  site.edit('inventory/services.yml', (text) => text.replace('          fstype: xfs\n', '          fstype: xfs\n          available_on: [private, production]\n'))
+  site.edit('inventory/services.yml', (text) =>
+    text.replace('          fstype: xfs\n', '          fstype: xfs\n          available_on: [private, production]\n'),
+  )
 })
 after(async () => {
   await site?.destroy()
@@ -40,6 +42,11 @@ after(async () => {
 const phasesOf = ({ result }: CommandOutcome): readonly string[] =>
   (result as readonly { readonly steps: readonly { readonly step: string }[] }[]).flatMap(({ steps }) => steps.map(({ step }) => step))
 const actions = (): readonly string[] => ec2.front.writes().map(({ action }) => action)
+const page = (address: string): Promise<string | false> =>
+  insideVpc(hosts, [process.execPath, ask, 'http', address]).then(
+    ({ stdout }) => stdout,
+    () => false,
+  )
 const answers = (address: string, name: string): Promise<string | false> =>
   insideVpc(hosts, [process.execPath, ask, 'dns', address, name]).then(
     ({ stdout }) => stdout.trim(),
@@ -53,7 +60,21 @@ test('plan of an empty account reads only, and names every host and thing to mak
     assert.ok(planned.includes(step), step)
 })
 
-test('deploy goes from the empty account to answering DNS on each hive host', async () => {
+test('deploy goes from the empty account to answering DNS on each hive host, also when it was killed between two instances', async () => {
+  const first = site.start(['deploy'])
+  let runs = 0
+  const unhook = ec2.front.hook(
+    'RunInstances',
+    async () => {
+      runs += 1
+      if (runs < 3) return undefined
+      first.kill('SIGKILL')
+      return 'drop'
+    },
+    'after',
+  )
+  assert.equal((await first.done).signal, 'SIGKILL')
+  unhook()
   await site.succeed(['deploy'], { deadline: 900_000 })
   await hosts.idle()
   const { interfaces: _, ...rest } = await accountOf(ec2.front.client(region))
@@ -89,8 +110,9 @@ test('halt stops the instances, start brings them and their services back', asyn
     ['halted', 'halted', 'halted', 'halted'],
   )
   await site.succeed(['start'], { deadline: 300_000 })
-  assert.equal(await eventually('DNS after the start', 180_000, () => answers('192.168.0.69', 'asked.example.com')), 'on aws')
-  assert.deepEqual(phasesOf(await site.succeed(['plan'])), [])
+  for (const address of ['192.168.0.5', '192.168.0.69', '192.168.0.133'])
+    assert.match(await eventually(`the page on ${address}`, 180_000, () => page(address)), /example\.com/)
+  assert.deepEqual(phasesOf(await site.succeed(['plan', '--only', 'build-infra,setup-hosts'])), [])
 })
 
 test('destroy leaves nothing in the account', async () => {
