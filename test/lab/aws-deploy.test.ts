@@ -26,7 +26,10 @@ before(async () => {
   const images = await debianImageFolder()
   ec2 = await startEc2()
   hosts = await standForInstances(ec2.front, { name: 'deploy', cidr: '192.168.0.0/24' })
-  site = new LabSite(join(checkout, 'examples/pdns'), { images, stage: 'staging', env: { ...ec2.env, HOME: '/nonexistent' } })
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...env } = ec2.env
+  site = new LabSite(join(checkout, 'examples/pdns'), { images, stage: 'staging', env: { ...env, HOME: '/nonexistent' } })
+  await site.succeed(['set', 'aws_access_key_id', AWS_ACCESS_KEY_ID ?? ''])
+  await site.succeed(['set', 'aws_secret_access_key', AWS_SECRET_ACCESS_KEY ?? ''])
   // This machine's kernel has no DRBD: on this stage the database's volume is docker's own.
   site.edit('inventory/services.yml', (text) =>
     text.replace('          fstype: xfs\n', '          fstype: xfs\n          available_on: [private, production]\n'),
