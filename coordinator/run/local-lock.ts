@@ -5,7 +5,7 @@
 import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
-import { readTextIfPresent } from './atomic-file.ts'
+import { readTextIfPresent, sweepTemporaries } from './atomic-file.ts'
 import { isDead, parseOwner } from './process-identity.ts'
 
 interface LockFile {
@@ -27,7 +27,15 @@ export function acquireLocalLock(contextDir: string, owner: string, purpose: str
   writeFileSync(own, `${JSON.stringify(content)}\n`, { mode: 0o600 })
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
-      if (linked(own, path)) return { release: () => release(path, owner) }
+      if (linked(own, path)) {
+        sweepTemporaries(contextDir, now)
+        return {
+          release: () => {
+            sweepTemporaries(contextDir, new Date())
+            release(path, owner)
+          },
+        }
+      }
       const text = readTextIfPresent(path)
       if (text === undefined) continue
       const holder = parse(text)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { acquireLocalLock, localLockHolder } from '../../../coordinator/run/local-lock.ts'
@@ -34,6 +34,24 @@ test('the lock of a dead process is taken over, and its number in a new process 
   const reused = newOwner({ ...thisProcess(), startTime: '1' })
   writeFileSync(join(folder, 'run.lock'), JSON.stringify({ owner: reused, purpose: 'deploy', since: '' }))
   acquireLocalLock(folder, newOwner(), 'deploy', now).release()
+})
+
+test('what a killed writer left beside its file goes, and nothing else', (t) => {
+  const folder = tempFolder(t)
+  const { pid } = spawnSync('true')
+  const put = (name: string, age: number): void => {
+    writeFileSync(join(folder, name), 'half')
+    utimesSync(join(folder, name), new Date(now.getTime() - age), new Date(now.getTime() - age))
+  }
+  put(`state.json.${pid}.0123abcd`, 60_000)
+  put(`fresh.json.${pid}.0123abcd`, 0)
+  put(`mine.json.${process.pid}.0123abcd`, 60_000)
+  put('notes.2026.txt', 60_000)
+  acquireLocalLock(folder, newOwner(), 'deploy', now)
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name !== 'run.lock'),
+    [`fresh.json.${pid}.0123abcd`, `mine.json.${process.pid}.0123abcd`, 'notes.2026.txt'],
+  )
 })
 
 test("another machine's process is never taken for dead", (t) => {
