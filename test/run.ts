@@ -16,25 +16,31 @@ const suites = wanted.length === 0 ? ['unit', 'ec2', 'packages', 'vm', 'lab'] : 
 const obstacles: Readonly<Record<string, () => string | undefined>> = { ec2: ec2Obstacle, packages: packagesObstacle, vm: vmObstacle, lab: labObstacle }
 const totals = { passed: 0, failed: 0 }
 const left: string[] = []
+/** Suites that may run beside one another; a suite waits for those before it in its lane. The lab has the machine to itself. */
+const lanes: readonly (readonly string[])[][] = [[['unit', 'packages', 'vm'], ['ec2']], [['lab']]]
 
-for (const suite of suites) {
-  const obstacle = obstacles[suite]?.()
-  if (obstacle !== undefined) {
-    left.push(`${suite}: ${obstacle}`)
-    continue
-  }
-  const files = globSync(`test/${suite}/**/*.test.ts`, { cwd: root })
-    .sort()
-    .map((file) => root + file)
-  await runFiles(files, suite === 'unit')
-}
-
+for (const beside of lanes) await Promise.all(beside.map((lane) => runLane(lane.filter((suite) => suites.includes(suite)))))
 for (const reason of left) console.log(`left out ${reason}`)
 console.log(`${totals.passed} passed, ${totals.failed} failed`)
 process.exit(totals.failed === 0 ? 0 : 1)
 
-/** Unit tests share one process; the others have one each and run one after the other, because they share the machine. */
-async function runFiles(files: string[], together: boolean): Promise<void> {
+async function runLane(lane: readonly string[]): Promise<void> {
+  for (const suite of lane) {
+    const obstacle = obstacles[suite]?.()
+    if (obstacle === undefined) await runSuite(suite)
+    else left.push(`${suite}: ${obstacle}`)
+  }
+}
+
+/**
+ * Unit tests share one process; the others have one each and run one after the other, because they share the machine. A report is shown in
+ * one piece where another suite runs beside it, else as it comes.
+ */
+async function runSuite(suite: string): Promise<void> {
+  const files = globSync(`test/${suite}/**/*.test.ts`, { cwd: root })
+    .sort()
+    .map((file) => root + file)
+  const together = suite === 'unit'
   const stream = run({
     files,
     cwd: root,
@@ -50,6 +56,12 @@ async function runFiles(files: string[], together: boolean): Promise<void> {
     if (isLeaf(details)) totals.failed += 1
   })
   const report = stream.compose(new spec())
-  report.pipe(process.stdout, { end: false })
+  const alone = suites.length === 1 || suite === 'lab'
+  let text = ''
+  report.on('data', (piece: unknown) => {
+    if (alone) process.stdout.write(String(piece))
+    else text += String(piece)
+  })
   await new Promise((resolve) => report.on('end', resolve))
+  process.stdout.write(text)
 }

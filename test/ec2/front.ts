@@ -33,7 +33,7 @@ import { close, forward, listen, readRequest, send } from './http.ts'
 import { type Pace, rewritten, Transitions, usualPace } from './pace.ts'
 import { denied, type Policy } from './policy.ts'
 import { stateRefusal } from './refusals.ts'
-import { completeAnswer } from './repair-answer.ts'
+import { completeAnswer, tellWhatGoes } from './repair-answer.ts'
 import { answerXml, items, make, parseXml, text } from './xml.ts'
 
 export interface InstanceEvent {
@@ -209,8 +209,10 @@ export class Front {
     const answer = await this.#perform(call, { ...request, body })
     if (call.service === 'elasticfilesystem') return this.#efs.shown(call, answer)
     if (call.service !== 'ec2' || answer.status !== 200) return answer
+    const going = call.action === 'DescribeVolumes' ? await this.#goingWithTheirInstances(call.region) : undefined
     return rewritten(answer, (root) => {
       completeAnswer(root)
+      if (going !== undefined) tellWhatGoes(root, going)
       this.#transitions.show(call, root, states)
     })
   }
@@ -319,6 +321,13 @@ export class Front {
       .slice(-3)
       .join(' ')
     return errorAnswer(call, 400, 'EmulatorLacks', `${call.action}: ${reason.slice(-500)}`)
+  }
+
+  /** Volumes that are deleted with the instance they are attached to; the emulator tells it of the instance alone. */
+  async #goingWithTheirInstances(region: string): Promise<ReadonlySet<string>> {
+    const { Reservations = [] } = await this.client(region).send(new DescribeInstancesCommand({}))
+    const disks = Reservations.flatMap(({ Instances = [] }) => Instances).flatMap(({ BlockDeviceMappings = [] }) => BlockDeviceMappings)
+    return new Set(disks.flatMap(({ Ebs }) => (Ebs?.DeleteOnTermination === true && Ebs.VolumeId !== undefined ? [Ebs.VolumeId] : [])))
   }
 
   async #instances(region: string, ids: readonly string[]): Promise<Instance[]> {

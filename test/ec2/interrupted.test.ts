@@ -66,15 +66,15 @@ async function dieAt(at: number, when: 'before' | 'after', work: (stage: TestSta
 }
 
 suite('a coordinator that dies', () => {
-  for (const when of ['before', 'after'] as const)
-    test(`${when} each write of a creation: the next run finishes, with no second of anything`, async () => {
-      for (let at = 1; at <= writes.length; at++) {
-        await ec2.reset()
-        const state = memory()
-        await dieAt(at, when, (stage) => stage.apply(), state)
-        await created(open(state), exampleAccount)
-      }
-    })
+  test('at each write of a creation: the next run finishes, with no second of anything', async () => {
+    for (let at = 1; at <= writes.length; at++) {
+      await ec2.reset()
+      const state = memory()
+      // Before one is about the same as after the one before it.
+      await dieAt(at, at % 5 === 1 ? 'before' : 'after', (stage) => stage.apply(), state)
+      await created(open(state), exampleAccount)
+    }
+  })
 
   test('after each write of a creation: destroy takes away what there is', async () => {
     for (let at = 1; at <= writes.length; at++) {
@@ -123,11 +123,11 @@ suite('a coordinator that dies', () => {
 })
 
 suite('answers', () => {
-  test('each of which is lost once: one of everything', async () => {
-    for (const [index, { action }] of writes.entries()) {
+  test('of each kind, the first and the last of which is lost: one of everything', async () => {
+    for (const [action, calls = []] of Object.entries(Object.groupBy(writes, (write) => write.action))) {
       await ec2.reset()
-      const nth = writes.slice(0, index + 1).filter((write) => write.action === action).length
-      ec2.front.loseAnswer(action, nth)
+      ec2.front.loseAnswer(action, 1)
+      if (calls.length > 1) ec2.front.loseAnswer(action, calls.length)
       await created(open(), exampleAccount)
     }
   })

@@ -24,4 +24,10 @@ export function completeAnswer(root: Element): void {
   }
 }
 
+/** Of DescribeVolumes: which volumes go with the instance they are attached to; the emulator says of all that they stay. */
+export function tellWhatGoes(root: Element, going: ReadonlySet<string>): void {
+  for (const volume of items(root, 'volumeSet'))
+    for (const attachment of items(volume, 'attachmentSet')) put(attachment, make('deleteOnTermination', String(going.has(text(volume, 'volumeId')))))
+}
+
 const isLoopback = (address: string): boolean => address === '' || address.startsWith('127.')

@@ -8,10 +8,14 @@ import { applyNetwork, type Work } from './apply-network.ts'
 import type { EfsFound } from './efs-plan.ts'
 import { ImageChooser } from './image.ts'
 import { InstanceWatch } from './instance-watch.ts'
+import { fingerprintOf } from './key-fingerprint.ts'
+import { observe } from './observe.ts'
+import { planAws } from './plan.ts'
 import { ids } from './plan-actions.ts'
 import { tagChanges } from './plan-tags.ts'
 import { applyFileSystem } from './stage-file-system.ts'
 import { tagList } from './tags.ts'
+import { untilAnswer } from './wait.ts'
 
 export interface ApplyInput extends Omit<Work, 'doing'> {
   readonly actions: readonly ProviderAction[]
@@ -36,6 +40,26 @@ export async function applyAws(input: ApplyInput): Promise<void> {
     applyFileSystem(work, network, input.fileSystem, state, input.emit),
     ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host))),
   ])
+  await verify(input, work.doing)
+}
+
+/** Milliseconds until what was done can be seen everywhere in EC2. */
+const visibleAfter = 120_000
+
+/** Looks again: what was done is there, for whoever looks next. Throws HiveError 'not-converged' that names what is not. */
+async function verify({ api, want, publicKey, signal }: ApplyInput, doing: ReadonlySet<string>): Promise<void> {
+  if (doing.size === 0) return
+  let missing: readonly ProviderAction[] = []
+  const seen = await untilAnswer(
+    async () => {
+      missing = planAws(want, await observe(api, want, signal), fingerprintOf(publicKey)).actions.filter(({ id }) => doing.has(id))
+      return missing.length === 0 ? true : undefined
+    },
+    { clock: api.clock, signal, deadline: visibleAfter },
+  )
+  if (seen === true) return
+  const names = missing.map(({ title, host }) => (host === '' ? title : `${title} (${host})`)).join(', ')
+  throw new HiveError('not-converged', `done, but not to be seen in the account after ${visibleAfter / 1000} s: ${names}`, { hint: 'run the command again' })
 }
 
 /** One error of several that happened side by side; the same error seen by many counts once. */

@@ -5,8 +5,9 @@ import { codeOf } from './api.ts'
 import { settled } from './apply.ts'
 import { volumeIs } from './apply-network.ts'
 import { meansNotFound } from './errors.ts'
+import type { FoundInstance } from './found.ts'
 import { InstanceWatch } from './instance-watch.ts'
-import type { AwsFound } from './observe.ts'
+import { type AwsFound, observeInstances } from './observe.ts'
 import type { CallName, InputOf } from './sdk.ts'
 import { stageTag, tagRecord } from './tags.ts'
 import { backoff } from './wait.ts'
@@ -27,18 +28,11 @@ export interface DestroyInput {
 
 /** Idempotent. Throws HiveError; what could be removed is gone then, and running it again goes on. */
 export async function destroyAws(input: DestroyInput): Promise<void> {
-  const { api, want, found, signal, say, fileSystems } = input
+  const { want, found, say, fileSystems } = input
   const drop = <N extends CallName>(name: N, call: InputOf<N>, what: string): Promise<void> => remove(input, name, call, what)
-  const watch = new InstanceWatch(api, signal)
-  const InstanceIds = found.instances.map(({ id }) => id)
-  const instances = async (): Promise<void> => {
-    if (InstanceIds.length === 0) return
-    say(`terminating ${found.instances.map(({ name }) => name).join(', ')}`)
-    await drop('TerminateInstances', { InstanceIds }, 'instances')
-    await Promise.all(found.instances.map(({ id, name }) => watch.until(id, 'terminated', name)))
-  }
+  if (found.instances.length > 0) say(`terminating ${found.instances.map(({ name }) => name).join(', ')}`)
   await settled([
-    instances(),
+    terminate(input, found.instances),
     fileSystems(),
     ...found.keys
       .filter(({ name, tags }) => name === want.keyName && (tags[stageTag] === undefined || tags[stageTag] === want.owner.stage))
@@ -67,6 +61,14 @@ export async function destroyAws(input: DestroyInput): Promise<void> {
   await settled(found.vpcs.map(({ id }) => drop('DeleteVpc', { VpcId: id }, `network ${id}`)))
 }
 
+async function terminate({ api, signal }: DestroyInput, instances: readonly FoundInstance[]): Promise<void> {
+  if (instances.length === 0) return
+  const InstanceIds = instances.map(({ id }) => id)
+  await api.settled('TerminateInstances', { InstanceIds }, { what: instances.map(({ name }) => name).join(', ') }, signal)
+  const watch = new InstanceWatch(api, signal)
+  await Promise.all(instances.map(({ id, name }) => watch.until(id, 'terminated', name)))
+}
+
 /** Disks of the stage, but for those that go with their instance. */
 function removableVolumes(found: AwsFound): readonly string[] {
   const withInstance = new Set(
@@ -87,6 +89,12 @@ async function remove<N extends CallName>(input: DestroyInput, name: N, call: In
       const code = codeOf(error)
       if (meansNotFound(code) || code === 'Gateway.NotAttached') return
       if (!/^(DependencyViolation|InvalidIPAddress\.InUse|VolumeInUse)$/.test(code)) throw error
+      // Made by a run that was cut off a moment ago, and seen only now.
+      const late = await observeInstances(api, input.want, signal)
+      if (late.length > 0) {
+        await terminate(input, late)
+        continue
+      }
       const others = await strangersIn(input)
       if (others.length > 0)
         throw new HiveError('blocked', `${what} can't be removed: in the network there is still ${others.join(', ')}, not made for this stage`, {

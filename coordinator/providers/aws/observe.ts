@@ -21,6 +21,7 @@ import {
   vpcOf,
 } from './found.ts'
 import { hostTag, isOurs, projectTag, stageTag, type Tags } from './tags.ts'
+import { untilAnswer } from './wait.ts'
 import type { AwsWant } from './want.ts'
 
 export interface AwsFound {
@@ -114,28 +115,20 @@ export async function observe(api: AwsApi, want: AwsWant, signal: AbortSignal): 
   const inside = <T extends { readonly vpcId: string | undefined; readonly tags: Tags }>(items: readonly T[]): readonly T[] =>
     items.filter(({ vpcId, tags }) => tags[stageTag] !== undefined || vpcId === undefined || ids.has(vpcId))
   const network = { gateways: inside(first.gateways), subnets: inside(first.subnets), routeTables: inside(first.routeTables), groups: inside(first.groups) }
-  if (vpc === undefined)
-    return { vpcs: sorted, dnsHostnames: false, ...network, keys: (keys.KeyPairs ?? []).map(keyOf), instances, volumes: ourVolumes, ...addresses }
-  const known = new Set(ourVolumes.map(({ id }) => id))
-  const [dns, closer, lost] = await Promise.all([
-    api.call('DescribeVpcAttribute', { VpcId: vpc.id, Attribute: 'enableDnsHostnames' }, about, signal),
-    untaggedParts(api, want, vpc.id, network, signal),
-    untaggedInstances(
-      api,
-      want,
-      vpc.id,
-      instances,
-      [...ourVolumes.map(({ attachedTo }) => attachedTo), ...addresses.addresses.map(({ instanceId }) => instanceId)],
-      signal,
-    ),
+  const holders = [...ourVolumes.map(({ attachedTo }) => attachedTo), ...addresses.addresses.map(({ instanceId }) => instanceId)]
+  const [dns, closer, unseen] = await Promise.all([
+    vpc === undefined ? undefined : api.call('DescribeVpcAttribute', { VpcId: vpc.id, Attribute: 'enableDnsHostnames' }, about, signal),
+    vpc === undefined ? nothingCloser : untaggedParts(api, want, vpc.id, network, signal),
+    unseenInstances(api, want, vpc?.id, instances, holders, signal),
   ])
-  const everyInstance = [...instances, ...lost]
+  const known = new Set(ourVolumes.map(({ id }) => id))
+  const everyInstance = [...instances, ...unseen]
   const disks = everyInstance.flatMap((instance) => [...instance.disks.values()].map(({ volumeId }) => volumeId)).filter((id) => id !== '' && !known.has(id))
   const others =
     disks.length === 0 ? [] : await api.all('DescribeVolumes', withFilter('volume-id', disks), { what: 'disks of hosts' }, signal, ({ Volumes }) => Volumes)
   return {
     vpcs: sorted,
-    dnsHostnames: dns.EnableDnsHostnames?.Value === true,
+    dnsHostnames: dns?.EnableDnsHostnames?.Value === true,
     gateways: [...network.gateways, ...closer.gateways],
     subnets: [...network.subnets, ...closer.subnets],
     routeTables: [...network.routeTables, ...closer.routeTables],
@@ -164,6 +157,8 @@ async function untaggedVpcs(
   const vpcs = await api.all('DescribeVpcs', withFilter('vpc-id', missing), { what: 'network' }, signal, ({ Vpcs }) => Vpcs)
   return vpcs.map(vpcOf).filter(({ tags }) => tags[stageTag] === undefined)
 }
+
+const nothingCloser = { gateways: [], subnets: [], routeTables: [], groups: [] }
 
 /** Parts of the stage's own VPC that are what is wanted but for their tags. Asked for only where something is missing. */
 async function untaggedParts(
@@ -196,11 +191,17 @@ async function untaggedParts(
   }
 }
 
-/** Instances that lost their tags: known by the disk or the elastic address they have, and by their own address. */
-async function untaggedInstances(
+/** Milliseconds until an instance that was just made can be seen. */
+const seenAfter = 20_000
+
+/**
+ * Instances that have a disk or an elastic address of the stage and were not among those found by tags: made a moment ago and not
+ * known everywhere yet, or without their tags, then known by their address.
+ */
+async function unseenInstances(
   api: AwsApi,
   want: AwsWant,
-  vpcId: string,
+  vpcId: string | undefined,
   known: readonly FoundInstance[],
   instanceIds: readonly (string | undefined)[],
   signal: AbortSignal,
@@ -208,20 +209,23 @@ async function untaggedInstances(
   const ids = new Set(known.map(({ id }) => id))
   const missing = [...new Set(instanceIds.filter((id) => id !== undefined))].filter((id) => !ids.has(id))
   if (missing.length === 0) return []
-  const reservations = await api.all(
-    'DescribeInstances',
-    withFilter('instance-id', missing),
-    { what: `hosts of stage ${want.owner.stage}` },
-    signal,
-    ({ Reservations }) => Reservations,
+  const about = { what: `hosts of stage ${want.owner.stage}` }
+  let seen: readonly FoundInstance[] = []
+  await untilAnswer(
+    async () => {
+      const reservations = await api.all('DescribeInstances', withFilter('instance-id', missing), about, signal, ({ Reservations }) => Reservations)
+      seen = reservations.flatMap(({ Instances }) => Instances ?? []).map(instanceOf)
+      return missing.every((id) => seen.some((instance) => instance.id === id)) ? true : undefined
+    },
+    { clock: api.clock, signal, deadline: seenAfter },
   )
-  return reservations
-    .flatMap(({ Instances }) => Instances ?? [])
-    .map(instanceOf)
+  return seen
+    .filter(({ state }) => state !== 'terminated')
     .flatMap((instance) => {
+      if (isOurs(want.owner, instance.tags, (name) => isHostName(want, name))) return [instance]
       const host = want.hosts.find(({ address }) => address === instance.privateIp)
-      const isLost = instance.vpcId === vpcId && instance.state !== 'terminated' && instance.tags[stageTag] === undefined
-      return isLost && host !== undefined ? [{ ...instance, name: host.name }] : []
+      const isUntagged = vpcId !== undefined && instance.vpcId === vpcId && instance.tags[stageTag] === undefined
+      return isUntagged && host !== undefined ? [{ ...instance, name: host.name }] : []
     })
 }
 
