@@ -56,8 +56,7 @@ async function serve(configPath: string): Promise<void> {
   process.on('SIGHUP', () => void agent.reload())
   const stop = (signal: string): void => {
     log.info({ signal }, 'stopping')
-    notifier.stopping()
-    agent.stop().then(
+    Promise.all([agent.stop(), notifier.stopping()]).then(
       () => process.exit(0),
       (error: unknown) => {
         log.error({ err: error }, 'not stopped in order')

@@ -20,6 +20,7 @@ const named: Source = async (known) => [...(await known.services()), ...(await k
 /** Command path and position of the argument → its values. */
 const argumentSources: Readonly<Record<string, Source>> = {
   'ssh 0': (known) => known.hosts(),
+  'agent package 0': () => ['rpm', 'deb'],
   'call 0': (known) => known.hosts(),
   'call 1': (known) => known.rpcs,
   'exec 0': (known) => known.services(),
@@ -103,5 +104,6 @@ export async function candidatesFor(program: Command, words: readonly string[], 
   const place = `${path.join(' ')} ${position}`
   if (path[0] === 'node' && path.length === 2 && position === 0) return known.hosts()
   if (place === 'set 1') return words.at(-2) === 'stage' ? known.stages : words.at(-2) === 'start_phase' ? known.phases : []
+  if (place.startsWith('agent upgrade ')) return known.hosts()
   return (await argumentSources[place]?.(known)) ?? []
 }

@@ -2,8 +2,10 @@
 import { Command, CommanderError, Option } from 'commander'
 import { phaseNames } from '../coordinator/events.ts'
 import { stageNames } from '../coordinator/inventory/site.ts'
+import { version } from '../coordinator/version.ts'
 import { HiveError, messageOf } from '../proto/errors.ts'
 import { type GlobalOptions, globalOptions, makeApp } from './app.ts'
+import { registerAgent } from './commands/agent.ts'
 import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
@@ -20,7 +22,6 @@ import { registerSsh } from './commands/ssh.ts'
 import { registerStatus } from './commands/status.ts'
 import { rendererFor } from './render/renderer.ts'
 import { reportOf } from './render/report.ts'
-import { version } from './version.ts'
 
 /**
  * 1: it failed, 2: the input is wrong and nothing was touched, 3: another run holds the site, 130: interrupted. Commands add 4 (plan
@@ -87,6 +88,7 @@ export function buildProgram(): CommandLine {
   registerSsh(program, app)
   registerNode(program, app)
   registerCall(program, app)
+  registerAgent(program, app)
   registerPower(program, app)
   registerLab(program, app)
   registerCompletion(program, app)

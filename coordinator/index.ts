@@ -1,7 +1,9 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
 import { HiveError } from '../proto/errors.ts'
+import { findAgentPackages } from './bootstrap/agent-packages.ts'
 import { applyInfra, type InfraPlan, planInfra, unanswered } from './bootstrap/build-infra.ts'
 import { sshDialer } from './bootstrap/dial-by-ssh.ts'
+import { type AgentStatus, listAgents, type UpgradeResult, upgradeAgents } from './bootstrap/upgrade-agents.ts'
 import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
@@ -24,7 +26,9 @@ import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport,
 import { exclusively, reachableClients } from './run/exclusive.ts'
 import { openStageState, type StageState } from './run/stage-state.ts'
 import { type StageStatus, stageStatus } from './run/status.ts'
+import { version } from './version.ts'
 
+export type { AgentStatus, UpgradeResult } from './bootstrap/upgrade-agents.ts'
 export type { DeployResult, PhaseReport } from './run/deploy.ts'
 export type { HostStatus, StageStatus } from './run/status.ts'
 
@@ -57,6 +61,14 @@ export interface DeployOptions extends PlanOptions {
   readonly allow?: ReadonlySet<string> | undefined
   /** false: services are created and changed, and nobody waits until their tasks run. Default true. */
   readonly awaitTasks?: boolean | undefined
+}
+
+export interface UpgradeOptions {
+  /** Default: all. */
+  readonly hosts?: Site['hosts'] | undefined
+  /** Also agents that are newer. Default false. */
+  readonly allowDowngrade?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
@@ -97,6 +109,8 @@ export class Stage {
       credentials: () => this.pki.adminCredentials(),
       enrolled: (host) => this.pki.exists && this.pki.enrolled(host),
       dialer: () => this.#dial(),
+      version,
+      apart: ({ message, hint }) => options.emit({ code: 'warning', message: `${message}; ${hint}` }),
       whyNotDial: () => outsideStageNetwork(contextDir, effectiveProvider),
     })
   }
@@ -170,6 +184,21 @@ export class Stage {
       throw error
     })
     return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Which agent each host runs. Never rejects but for `signal`. */
+  listAgents(signal = this.#options.signal): Promise<readonly AgentStatus[]> {
+    return listAgents(this.site, this.agents, version, signal)
+  }
+
+  /**
+   * Agents that are older, or another build, become this coordinator's, one host at a time. Rejects with HiveError 'locked' when another
+   * coordinator is at work, and with the error at which it stopped; doing it again goes on.
+   */
+  async upgradeAgents(options: UpgradeOptions = {}): Promise<UpgradeResult> {
+    const { site, provider, pki, agents } = this
+    const { hosts = site.hosts, allowDowngrade = false, signal = this.#options.signal } = options
+    return upgradeAgents({ site, provider, pki, agents, packages: await findAgentPackages(), hosts, allowDowngrade, emit: this.#options.emit, signal })
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { makeExecutable } from './executable.mjs'
 import { cacheFolder, place, sha256Of } from './files.mjs'
 import { generate } from './generate.mjs'
+import { licencesIn } from './licenses.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'build/dist')
@@ -13,6 +14,23 @@ const dist = join(root, 'build/dist')
 const sea = {
   execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1', '--v8-pool-size=1', '--optimize-for-size', '--expose-gc'],
   execArgvExtension: 'none',
+}
+
+const bundle = {
+  absWorkingDir: root,
+  entryPoints: ['agent/main.ts'],
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node24',
+  mainFields: ['module', 'main'],
+  alias: { ssh2: './packaging/stub-ssh2.cjs' },
+  // Names stay, and an uncaught error prints its source line: none may be pages long.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 160,
+  legalComments: 'none',
+  logLevel: 'warning',
 }
 
 /**
@@ -41,6 +59,13 @@ export async function buildAgent({ version } = {}) {
   return { path: binary, sha256 }
 }
 
+/** Licences of the modules in it, beside Node.js's. */
+export async function agentLicences() {
+  const { build: esbuild } = await import('esbuild')
+  const { metafile } = await esbuild({ ...bundle, write: false, metafile: true })
+  return licencesIn(metafile)
+}
+
 function inputHash(version) {
   const patterns = [
     'agent/**/*.ts',
@@ -64,26 +89,8 @@ async function build(target, version) {
   const work = join(root, `build/agent.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
-    const bundle = join(work, 'agent.cjs')
     const { build: esbuild } = await import('esbuild')
-    await esbuild({
-      absWorkingDir: root,
-      entryPoints: ['agent/main.ts'],
-      outfile: bundle,
-      bundle: true,
-      format: 'cjs',
-      platform: 'node',
-      target: 'node24',
-      mainFields: ['module', 'main'],
-      alias: { ssh2: './packaging/stub-ssh2.cjs' },
-      define: { HIVE_VERSION: JSON.stringify(version) },
-      // Names stay, and an uncaught error prints its source line: none may be pages long.
-      minifyWhitespace: true,
-      minifySyntax: true,
-      lineLimit: 160,
-      legalComments: 'none',
-      logLevel: 'warning',
-    })
+    await esbuild({ ...bundle, outfile: join(work, 'agent.cjs'), define: { HIVE_VERSION: JSON.stringify(version) } })
     place(await makeExecutable(work, 'agent.cjs', sea), target)
   } finally {
     rmSync(work, { recursive: true, force: true })

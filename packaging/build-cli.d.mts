@@ -4,3 +4,5 @@ export function buildCli(): Promise<string>
 export function bundle(outdir: string): Promise<readonly { readonly path: string; readonly contents: Uint8Array }[]>
 /** The same as one CommonJS file, written to `outfile`. */
 export function bundleScript(outfile: string): Promise<void>
+/** Licences of the modules in it: one text. */
+export function cliLicences(): Promise<string>

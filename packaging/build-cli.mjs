@@ -3,6 +3,7 @@ import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statS
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { generate } from './generate.mjs'
+import { licencesIn } from './licenses.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const output = join(root, 'build/dist/hivecoord')
@@ -48,6 +49,13 @@ export async function bundle(outdir) {
     banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
   })
   return outputFiles
+}
+
+/** Licences of the modules in it: one text. */
+export async function cliLicences() {
+  const { build } = await import('esbuild')
+  const { metafile } = await build({ ...common, metafile: true, entryPoints: ['cli/main.ts'], outdir: output, splitting: true, format: 'esm' })
+  return licencesIn(metafile)
 }
 
 /** The same as one script of the older kind, for the one executable. */

@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { buildAgent } from './build-agent.mjs'
+import { agentLicences, buildAgent } from './build-agent.mjs'
 import { cacheFolder, place, sha256Of } from './files.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -44,7 +44,7 @@ export async function buildPackage(kind, { payload = 'fast', version: wanted, re
 
 function inputHash(settings) {
   const hash = createHash('sha256').update(JSON.stringify([...settings, epoch]))
-  const files = ['packaging/{build-packages.mjs,hive-agent.service,LICENSE.modules}', 'packaging/{rpm,deb,files}/*', 'LICENSE']
+  const files = ['packaging/{build-packages.mjs,licenses.mjs,hive-agent.service}', 'packaging/{rpm,deb,files}/*', 'LICENSE']
   for (const file of files.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
     const content = readFileSync(join(root, file))
     hash.update(`${file} ${content.length}\n`).update(content)
@@ -57,7 +57,7 @@ async function build(target, options) {
   const work = mkdtempSync(join(tmpdir(), 'hive-package-'))
   try {
     const stage = join(work, 'stage')
-    lay(stage, options)
+    lay(stage, options, await agentLicences())
     const made = options.kind === 'rpm' ? await rpm(work, stage, options) : await deb(work, stage, options)
     place(made, target)
   } finally {
@@ -66,7 +66,7 @@ async function build(target, options) {
 }
 
 /** The package's files as they shall be on a host. */
-function lay(stage, { kind, binary }) {
+function lay(stage, { kind, binary }, modules) {
   const put = (path, content, mode = 0o644) => {
     const file = join(stage, path)
     mkdirSync(dirname(file), { recursive: true })
@@ -84,10 +84,11 @@ function lay(stage, { kind, binary }) {
   if (kind === 'rpm') {
     put('usr/share/licenses/hive-agent/LICENSE', own)
     put('usr/share/licenses/hive-agent/LICENSE.nodejs', runtime)
+    put('usr/share/licenses/hive-agent/LICENSE.modules', modules)
   } else {
     put(
       'usr/share/doc/hive-agent/copyright',
-      `hive-agent is under the Apache License 2.0, see /usr/share/common-licenses/Apache-2.0.\n\nIt contains Node.js:\n\n${runtime}`,
+      `hive-agent is under the Apache License 2.0, see /usr/share/common-licenses/Apache-2.0.\n\nIt contains Node.js:\n\n${runtime}\n\nand these modules:\n\n${modules}`,
     )
   }
 }
@@ -152,8 +153,7 @@ async function deb(work, stage, { payload, version, release }) {
     writeFileSync(join(control, script), readFileSync(join(packaging, 'deb', script)), { mode: 0o755 })
   settle(stage)
   const made = join(work, 'made.deb')
-  // One thread: with more, the bytes depend on how many there are.
-  await tool('deb', work, ['--root-owner-group', '--uniform-compression', '--threads-max=1', ...payloads.deb[payload], '--build', stage, made])
+  await tool('deb', work, ['--root-owner-group', '--uniform-compression', ...payloads.deb[payload], '--build', stage, made])
   return made
 }
 
@@ -171,7 +171,9 @@ function settle(stage) {
 
 async function tool(kind, work, args) {
   const { name, from } = tools[kind]
-  const env = { PATH: process.env.PATH, HOME: work, TMPDIR: work, LC_ALL: 'C.UTF-8', SOURCE_DATE_EPOCH: String(epoch) }
+  const common = { PATH: process.env.PATH, HOME: work, TMPDIR: work, LC_ALL: 'C.UTF-8', SOURCE_DATE_EPOCH: String(epoch) }
+  // One thread: with more, the bytes depend on how many there are.
+  const env = { ...common, DPKG_DEB_THREADS_MAX: '1' }
   try {
     await promisify(execFile)(name, args, { env, maxBuffer: 16 * 1024 * 1024 })
   } catch (error) {

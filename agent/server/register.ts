@@ -7,6 +7,7 @@ import type { ServerContext } from './context.ts'
 import { dockerServices } from './docker/index.ts'
 import { healthService } from './health.ts'
 import { hostService } from './host-service.ts'
+import { version } from './identity.ts'
 import { reflectionServices } from './reflection.ts'
 import type { ServiceRegistration } from './service.ts'
 import { blobService, lockService, stepService } from './step-service.ts'
@@ -18,6 +19,8 @@ export interface Parts {
   readonly lease: LeaseHolder
   readonly blobs: BlobStore
   readonly started: Date
+  /** What it says it is. Default: the version it was built as. */
+  readonly version: string | undefined
   readonly reloadCertificate: () => Promise<void>
 }
 
@@ -26,7 +29,7 @@ export function allServices(parts: Parts): ServiceRegistration[] {
     stepService(parts.runs, parts.environment),
     lockService(parts.lease),
     blobService(parts.blobs, parts.runs),
-    hostService(parts.context.config, parts.started, parts.reloadCertificate),
+    hostService(parts.context.config, parts.started, parts.version ?? version, parts.reloadCertificate),
     ...dockerServices(parts.context),
     healthService(() => all),
     ...reflectionServices(() => all),

@@ -15,7 +15,9 @@ export function registerCall(program: Command, app: () => App): void {
     .action(async (name: string, method: string, text: string) => {
       const { open, signal, renderer } = app()
       const stage = await open()
-      const client = await stage.agents.client(findHost(stage.site, name).name)
+      const reached = await stage.agents.reach(findHost(stage.site, name).name, signal)
+      if ('error' in reached) throw reached.error
+      const { client } = reached
       for await (const answer of callRpc({ client, method, json: parse(text), signal })) renderer.result(answer, JSON.stringify(answer, undefined, 2))
     })
 }

@@ -18,8 +18,9 @@ export function registerNode(program: Command, app: () => App): void {
   const on = async (name: string, work: (asked: Asked) => Promise<void>): Promise<void> => {
     const { open, signal, renderer, options } = app()
     const stage = await open()
-    const client = await stage.agents.client(findHost(stage.site, name).name)
-    await work({ client, signal, json: options.output === 'json', result: (data, text) => renderer.result(data, text) })
+    const reached = await stage.agents.reach(findHost(stage.site, name).name, signal)
+    if ('error' in reached) throw reached.error
+    await work({ client: reached.client, signal, json: options.output === 'json', result: (data, text) => renderer.result(data, text) })
   }
   const command = (
     name: string,

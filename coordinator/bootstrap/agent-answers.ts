@@ -1,7 +1,7 @@
 /** Asks agents over gRPC which binary they run. */
 import type { InfoResponse } from '#gen/hive/v1/host.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
-import type { Answers } from './bootstrap-hosts.ts'
+import type { Answers } from './agent-needs.ts'
 
 /** Milliseconds; an agent on a host that is on answers in some ten once there is a connection. */
 const deadline = 3_000

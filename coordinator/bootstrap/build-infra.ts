@@ -8,9 +8,10 @@ import { isPlanOnly } from '../providers/plan-only.ts'
 import type { HostPower, Provider, ProviderAction } from '../providers/provider.ts'
 import { overlayState, type StageState } from '../run/stage-state.ts'
 import { agentAnswers } from './agent-answers.ts'
-import { findAgentBinary } from './agent-binary.ts'
-import { type Answers, agentNeeds, bootstrapHosts } from './bootstrap-hosts.ts'
-import type { AgentBinary } from './install-agent.ts'
+import { type Answers, agentNeeds, type NeedOf } from './agent-needs.ts'
+import { type AgentPackages, findAgentPackages } from './agent-packages.ts'
+import { bootstrapHosts } from './bootstrap-hosts.ts'
+import { reasonOf, titleOf } from './bring-agent.ts'
 import { ensureStageKey } from './stage-key.ts'
 
 export interface InfraInput {
@@ -22,7 +23,7 @@ export interface InfraInput {
   readonly emit: Emit
   readonly signal: AbortSignal
   /** Default: the one of this checkout or installation. */
-  readonly binary?: AgentBinary | undefined
+  readonly packages?: AgentPackages | undefined
   /** Default: asked over gRPC. */
   readonly answers?: Answers | undefined
 }
@@ -55,28 +56,37 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
   const steps = actions.map(plannedAction)
   if (isPlanOnly(provider)) return { steps: [...steps, provider.blocked(site)], actions, notices }
   const power = await provider.status(context)
-  const binary = input.binary ?? (await findAgentBinary())
+  const packages = input.packages ?? (await findAgentPackages())
   const on = site.hosts.filter(({ name }) => mayAnswer(power.get(name)))
-  const needs = await agentNeeds(on, binary.sha256, answersOf(input))
+  const needs = await agentNeeds(on, packages, answersOf(input))
   for (const host of site.hosts) {
     const off = !on.includes(host)
-    const need = off ? (power.get(host.name) === 'absent' || !input.pki.exists || !input.pki.enrolled(host.name) ? 'install' : undefined) : needs.get(host.name)
+    const none = off && (power.get(host.name) === 'absent' || !input.pki.exists || !input.pki.enrolled(host.name))
+    const need: NeedOf | undefined = none ? { need: 'install', version: '' } : needs.get(host.name)
     if (need === undefined) continue
-    steps.push({
-      phase: 'build-infra',
-      host: host.name,
-      stepId: `bootstrap/agent@${host.name}`,
-      title: need === 'install' ? 'Install the agent' : 'Upgrade the agent',
-      outcome: {
-        kind: 'change',
-        reason: need === 'install' ? (off ? 'the host has none yet' : 'none answers') : 'another version runs',
-        before: need === 'install' ? 'no agent' : 'another agent',
-        after: `agent ${binary.sha256.slice(0, 12)}`,
-        disruption: 0,
-      },
-    })
+    if (need.need === 'newer') notices.push(`${host.name} runs agent ${need.version}, newer than this hivecoord's ${packages.version}: it stays`)
+    else steps.push(plannedAgent(host.name, need, packages, none))
   }
   return { steps, actions, notices }
+}
+
+function plannedAgent(host: string, { need, version }: NeedOf, wanted: AgentPackages, off: boolean): PlannedStep {
+  const step = { phase: 'build-infra', host, stepId: `bootstrap/agent@${host}`, title: titleOf(need) } as const
+  if (need === 'too-new') {
+    const hint = `use hivecoord ${version}; or hivecoord agent upgrade --allow-downgrade brings the agents to ${wanted.version}`
+    return { ...step, outcome: { kind: 'blocked', reason: `agent ${version} runs, too new for this hivecoord's ${wanted.version}`, hint } }
+  }
+  const fresh = need === 'install'
+  return {
+    ...step,
+    outcome: {
+      kind: 'change',
+      reason: off ? 'the host has none yet' : reasonOf(need, version, wanted.version),
+      before: fresh ? 'no agent' : `agent ${version}`,
+      after: `agent ${wanted.version} (${wanted.binarySha256.slice(0, 12)})`,
+      disruption: 0,
+    },
+  }
 }
 
 const mayAnswer = (power: HostPower | undefined): boolean => power === 'running' || power === 'unknown'
@@ -101,7 +111,7 @@ export async function applyInfra(input: InfraInput, actions: readonly ProviderAc
   if (!isPlanOnly(provider)) await ensureStageKey(site.contextDir, site.name)
   // Also without actions: the provider makes sure that all hosts answer ssh.
   await provider.apply(context, actions)
-  const binary = input.binary ?? (await findAgentBinary())
-  const installed = await bootstrapHosts({ site, provider, pki, binary, emit, signal, answers: answersOf(input) })
+  const packages = input.packages ?? (await findAgentPackages())
+  const installed = await bootstrapHosts({ site, provider, pki, packages, agents: input.agents, emit, signal, answers: answersOf(input) })
   return actions.length + installed
 }

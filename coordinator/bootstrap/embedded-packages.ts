@@ -53,7 +53,8 @@ async function built(kind: PackageKind, checkout: string): Promise<PackagedAgent
   return withBytes({ kind, fileName, version, sha256, binarySha256, size }, () => readFile(path))
 }
 
-function fromManifest(kind: PackageKind, text: string, read: (fileName: string) => Promise<Uint8Array>): PackagedAgent | undefined {
+/** The package of a kind that a manifest names; `read` gives its bytes. Throws HiveError as `packagesOf` does. */
+export function fromManifest(kind: PackageKind, text: string, read: (fileName: string) => Promise<Uint8Array>): PackagedAgent | undefined {
   const entry = packagesOf(text).find((candidate) => candidate.kind === kind)
   return entry === undefined ? undefined : withBytes(entry, () => read(entry.fileName))
 }

@@ -17,6 +17,8 @@ export interface SshOptions {
   /** false: a host key that is not known yet is taken this once and not recorded. Default true. */
   readonly records?: boolean | undefined
   readonly signal: AbortSignal
+  /** Called with each line that the script says, as it comes. */
+  readonly onLine?: ((line: string) => void) | undefined
 }
 
 /** ssh's own exit code when it could not log in; the command's else. */
@@ -51,6 +53,7 @@ export async function onHost(target: SshTarget, script: string, options: SshOpti
       input: options.input ?? '',
       timeout,
       signal: options.signal,
+      onLine: options.onLine,
       okCodes: Array.from({ length: 256 }, (_, code) => code),
       ...(target.password === undefined ? {} : { env: askPass(options.contextDir, target.password) }),
     }).catch((error: unknown) => {

@@ -1,4 +1,5 @@
 /** All services of one host's agent over one connection. */
+import { HealthService } from '#gen/grpc/health/v1/health.ts'
 import {
   ContainerServiceService,
   ImageServiceService,
@@ -15,6 +16,7 @@ import type { Credentials } from '../pki/stage-pki.ts'
 import { AgentChannel } from './channel.ts'
 import { type AgentAddress, directWay, type Way } from './dialer.ts'
 import type { CallOptions } from './method.ts'
+import { needsTogether, whyNotTogether } from './skew.ts'
 
 /** Bytes; what the contract allows and what is fastest. */
 const chunkSize = 1024 * 1024
@@ -25,8 +27,21 @@ export interface BlobContent {
   readonly open: () => AsyncIterable<Uint8Array>
 }
 
+export interface ClientOptions {
+  /** Of this client alone. Default: directly. */
+  readonly way?: Way
+  /** The coordinator's: agents too far from it are asked nothing that depends on both meaning the same. Default: they are not compared. */
+  readonly version?: string | undefined
+}
+
+/** Milliseconds for the question which version answers, where it was not asked before. */
+const versionDeadline = 10_000
+
 export class AgentClient {
   readonly host: string
+  readonly #version: string | undefined
+  /** What the agent last told of itself. */
+  #info: InfoResponse | undefined
   readonly channel: AgentChannel
   readonly step
   readonly lock
@@ -39,11 +54,12 @@ export class AgentClient {
   readonly service
   readonly container
   readonly repair
+  readonly health
 
-  /** `way`: of this client alone; directly unless told. */
-  constructor(to: AgentAddress, credentials: Credentials, way: Way = directWay(to)) {
+  constructor(to: AgentAddress, credentials: Credentials, { way = directWay(to), version }: ClientOptions = {}) {
     this.host = to.host
-    const channel = new AgentChannel(to.host, way, credentials)
+    this.#version = version
+    const channel = new AgentChannel(to.host, way, credentials, version === undefined ? undefined : (path, signal) => this.#mayCall(path, signal))
     this.channel = channel
     this.step = channel.service(StepServiceService)
     this.lock = channel.service(LockServiceService)
@@ -56,6 +72,7 @@ export class AgentClient {
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
     this.repair = channel.service(RepairServiceService)
+    this.health = channel.service(HealthService)
   }
 
   /**
@@ -73,12 +90,25 @@ export class AgentClient {
         host: this.host,
         hint: 'check the addresses in the inventory',
       })
+    this.#info = info
     return info
   }
 
   /** Sends a blob in chunks of 1 MiB, no faster than the agent takes it. `sent` is told the bytes so far. */
   uploadBlob(content: BlobContent, options: CallOptions & { readonly sent?: ((bytes: number) => void) | undefined } = {}): Promise<UploadBlobResponse> {
     return this.blob.upload(uploadMessages(content, options.sent), options)
+  }
+
+  /** Why this coordinator must not change anything through this agent; undefined where it may, or where the agent was not asked yet. */
+  whyNotTogether(): HiveError | undefined {
+    return this.#version === undefined || this.#info === undefined ? undefined : whyNotTogether(this.#version, this.#info)
+  }
+
+  async #mayCall(path: string, signal: AbortSignal | undefined): Promise<void> {
+    if (!needsTogether(path)) return
+    if (this.#info === undefined) await this.connect(versionDeadline, signal)
+    const why = this.whyNotTogether()
+    if (why !== undefined) throw why
   }
 
   close(): void {

@@ -19,13 +19,18 @@ interface Writable {
   removeListener(event: string, listener: (...args: never[]) => void): unknown
 }
 
+/** Asked before each call; rejects where it must not be made. */
+export type MayCall = (path: string, signal: AbortSignal | undefined) => Promise<void>
+
 export class AgentChannel {
   readonly host: string
   readonly #client: Client
   readonly #way: Way
+  readonly #mayCall: MayCall | undefined
 
-  constructor(host: string, way: Way, credentials: Credentials) {
+  constructor(host: string, way: Way, credentials: Credentials, mayCall?: MayCall) {
     this.host = host
+    this.#mayCall = mayCall
     this.#way = way
     const context = createSecureContext({ ca: credentials.caPem, cert: credentials.certificatePem, key: credentials.keyPem, minVersion: 'TLSv1.3' })
     this.#client = new Client(way.target, ChannelCredentials.createFromSecureContext(context), {
@@ -76,6 +81,7 @@ export class AgentChannel {
   async #unary<Q, R>(method: Method<Q, R>, request: Q, options: CallOptions): Promise<R> {
     const { signal } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     let abort: (() => void) | undefined
     try {
       return await new Promise<R>((resolve, reject) => {
@@ -101,6 +107,7 @@ export class AgentChannel {
   async #upload<Q, R>(method: Method<Q, R>, requests: AsyncIterable<Q> | Iterable<Q>, options: CallOptions): Promise<R> {
     const { signal } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     let settled = false
     let abort: (() => void) | undefined
     try {
@@ -140,6 +147,7 @@ export class AgentChannel {
   async *#stream<Q, R>(method: Method<Q, R>, request: Q | AsyncIterable<Q> | Iterable<Q>, options: CallOptions): AsyncGenerator<R> {
     const { signal, silence } = options
     refuseAborted(signal, this.host)
+    await this.#mayCall?.(method.path, signal)
     const given = callOptions(options, undefined)
     let writing: Promise<void> = Promise.resolve()
     let failedInput: unknown

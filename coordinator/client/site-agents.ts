@@ -20,6 +20,10 @@ export interface SiteAgentsOptions {
   readonly whyNotDial?: (() => string | undefined) | undefined
   /** Asked when first needed. Default: directly. */
   readonly dialer?: (() => Dialer) | undefined
+  /** The coordinator's, which agents are compared with. Default: they are not compared. */
+  readonly version?: string | undefined
+  /** Told once of each agent that answers and is too far from it. */
+  readonly apart?: ((why: HiveError) => void) | undefined
 }
 
 export type Reached = { readonly client: AgentClient; readonly info: InfoResponse } | { readonly error: HiveError }
@@ -29,6 +33,7 @@ export class SiteAgents {
   readonly #clients = new Map<string, Promise<AgentClient>>()
   readonly #reached = new Map<string, Promise<Reached>>()
   #credentials: Promise<Credentials> | undefined
+  readonly #told = new Set<string>()
   #closed = false
 
   constructor(options: SiteAgentsOptions) {
@@ -66,7 +71,7 @@ export class SiteAgents {
     const credentials = await this.#credentials
     if (this.#closed) throw new HiveError('cancelled', `the connection to ${host} was closed`, { host })
     const to = { host, address: found.address, port: found.settings.agentPort }
-    return new AgentClient(to, credentials, await this.#dialer().way(to))
+    return new AgentClient(to, credentials, { way: await this.#dialer().way(to), version: this.#options.version })
   }
 
   #dialer(): Dialer {
@@ -85,7 +90,9 @@ export class SiteAgents {
     const asked = (async (): Promise<Reached> => {
       try {
         const client = await this.client(host)
-        return { client, info: await client.connect(this.#dialer().patience, signal) }
+        const info = await client.connect(this.#dialer().patience, signal)
+        this.#tell(host, client.whyNotTogether())
+        return { client, info }
       } catch (error) {
         return { error: fromCallFailure(error, host, signal) }
       }
@@ -95,6 +102,12 @@ export class SiteAgents {
     if ('error' in answer) setTimeout(() => this.#reached.get(host) === asked && this.#reached.delete(host), believedGone).unref()
     if (signal?.aborted) throw new HiveError('cancelled', 'cancelled', { cause: signal.reason })
     return answer
+  }
+
+  #tell(host: string, apart: HiveError | undefined): void {
+    if (apart === undefined || this.#told.has(host)) return
+    this.#told.add(host)
+    this.#options.apart?.(apart)
   }
 
   /** Whether `reach` would answer from memory. */

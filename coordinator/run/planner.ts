@@ -103,7 +103,7 @@ function outcomeOf({ outcome, stepId }: StepPlan): PlannedOutcome {
     case 'blocked':
       return { kind: 'blocked', ...outcome.value }
     case undefined:
-      return { kind: 'blocked', reason: `the agent's answer for ${stepId} is of a kind unknown here`, hint: 'bring agent and coordinator to the same version' }
+      return { kind: 'blocked', reason: `the agent's answer for ${stepId} is of a kind unknown here`, hint: 'the agent is newer: use its version of hivecoord' }
   }
 }
 

@@ -11,8 +11,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { HiveEvent } from '../../coordinator/events.ts'
 import { ensureBaseRoot } from '../../coordinator/providers/nspawn/base-root.ts'
 import { assertMachineCan, ensureTools } from '../../coordinator/providers/nspawn/tools.ts'
-import { buildAgent } from '../../packaging/build-agent.mjs'
 import { buildCli } from '../../packaging/build-cli.mjs'
+import { buildPackage } from '../../packaging/build-packages.mjs'
 import { must, run } from './command.ts'
 
 const checkout = new URL('../..', import.meta.url).pathname
@@ -41,7 +41,7 @@ async function prepare(): Promise<void> {
     if (event.code === 'notice' || event.code === 'warning') say(event.message)
   }
   await ensureTools(emit, abort.signal)
-  await Promise.all([ensureBaseRoot(emit, abort.signal), must([join(checkout, 'examples/pdns/prepare.sh')]), buildAgent(), buildCli()])
+  await Promise.all([ensureBaseRoot(emit, abort.signal), must([join(checkout, 'examples/pdns/prepare.sh')]), buildPackage('deb'), buildCli()])
 }
 
 /** Asks from inside the stage's network; undefined where there is no answer. */

@@ -200,7 +200,10 @@ async function applyDisks(work: Work, host: HostWant, instance: FoundInstance, i
   const { api, found, doing, signal } = work
   const grow = async (id: string, volumeId: string | undefined, sizeGb: number | undefined): Promise<void> => {
     if (!doing.has(id) || volumeId === undefined || sizeGb === undefined) return
-    await api.call('ModifyVolume', { VolumeId: volumeId, Size: sizeGb }, { what: `disk ${volumeId} of ${host.name}`, host: host.name }, signal)
+    const what = `disk ${volumeId} of ${host.name}`
+    await api.call('ModifyVolume', { VolumeId: volumeId, Size: sizeGb }, { what, host: host.name }, signal)
+    // Until EC2 tells the new size, a second plan would ask for it again, which EC2 refuses for six hours.
+    await volumeIs(work, volumeId, ({ sizeGb: now }) => now >= sizeGb, what)
   }
   const [disk] = mirroredDisksOf(found, host.name, mirroredDevice)
   await grow(ids.growRoot(host.name), instance.disks.get(instance.rootDevice)?.volumeId, host.root.sizeGb)
@@ -215,7 +218,7 @@ async function attachDisk(work: Work, host: HostWant, instance: FoundInstance, v
   const what = `disk for mirrored volumes of ${host.name}`
   const about = { what, host: host.name }
   const id = volumeId ?? (await createDisk(work, host, instance))
-  if (!(await volumeIs(work, id, (state) => state === 'available' || state === 'in-use', what)))
+  if (!(await volumeIs(work, id, ({ state }) => state === 'available' || state === 'in-use', what)))
     throw new HiveError('timeout', `${what}: ${id} is not available after 5 min`, { host: host.name, hint: 'run the command again' })
   say(`attaching ${id}`, host.name)
   try {
@@ -225,7 +228,7 @@ async function attachDisk(work: Work, host: HostWant, instance: FoundInstance, v
     const { Volumes } = await api.call('DescribeVolumes', { Filters: [{ Name: 'volume-id', Values: [id] }] }, about, signal)
     if (Volumes?.[0]?.Attachments?.[0]?.InstanceId !== instance.id) throw error
   }
-  await volumeIs(work, id, (state) => state === 'in-use', what)
+  await volumeIs(work, id, ({ state }) => state === 'in-use', what)
 }
 
 async function createDisk({ api, want, found, signal }: Work, host: HostWant, instance: FoundInstance): Promise<string> {

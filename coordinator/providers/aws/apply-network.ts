@@ -1,7 +1,7 @@
 /** Makes a stage's network: each part waits for what it stands in, and nothing else. */
 import type { AwsApi } from './api.ts'
 import { codeOf } from './api.ts'
-import { gatewayOf, groupOf, keyOf, routeTableOf, subnetOf, vpcOf } from './found.ts'
+import { type FoundVolume, gatewayOf, groupOf, keyOf, routeTableOf, subnetOf, volumeOf, vpcOf } from './found.ts'
 import type { AwsFound } from './observe.ts'
 import { gatewayInUse, ids, routeTableInUse } from './plan.ts'
 import { permissionsOf, ruleChanges } from './security-rules.ts'
@@ -30,8 +30,6 @@ export interface Network {
   /** All of it, routes and rules too. */
   readonly done: Promise<unknown>
 }
-
-const milliseconds = 60_000
 
 /** For TagSpecifications: tags are there from the first moment, so that nothing is ever made that can't be found again. */
 export const tagged = (type: string, tags: Tags) => [{ ResourceType: type as 'vpc', Tags: tagList(tags) }]
@@ -265,19 +263,20 @@ export async function ensureAddress(
   })
 }
 
-/** Waits until a volume is in a state. Throws nothing but 'cancelled' and what the call throws; false after a minute. */
+/** Waits until a volume, as EC2 tells it, is as `wanted`; one that is gone is `deleted`. Answers false after five minutes. */
 export async function volumeIs(
   { api, signal }: Pick<Work, 'api' | 'signal'>,
   volumeId: string,
-  wanted: (state: string) => boolean,
+  wanted: (volume: Pick<FoundVolume, 'state' | 'sizeGb'>) => boolean,
   what: string,
 ): Promise<boolean> {
   const answer = await untilAnswer(
     async () => {
       const { Volumes } = await api.call('DescribeVolumes', { Filters: [{ Name: 'volume-id', Values: [volumeId] }] }, { what }, signal)
-      return wanted(Volumes?.[0]?.State ?? 'deleted') ? true : undefined
+      const [volume] = (Volumes ?? []).map(volumeOf)
+      return wanted(volume ?? { state: 'deleted', sizeGb: 0 }) ? true : undefined
     },
-    { clock: api.clock, signal, deadline: 5 * milliseconds },
+    { clock: api.clock, signal, deadline: 300_000 },
   )
   return answer === true
 }

@@ -48,9 +48,9 @@ export async function destroyAws(input: DestroyInput): Promise<void> {
     ...found.addresses.map(({ allocationId, publicIp }) => drop('ReleaseAddress', { AllocationId: allocationId }, `elastic address ${publicIp}`)),
     ...removableVolumes(found).map(async (id) => {
       // Detached by the end of its instance, a moment later.
-      await volumeIs(input, id, (state) => state === 'available' || state === 'error' || state === 'deleted' || state === 'deleting', `disk ${id}`)
+      await volumeIs(input, id, ({ state }) => state === 'available' || state === 'error' || state === 'deleted' || state === 'deleting', `disk ${id}`)
       await drop('DeleteVolume', { VolumeId: id }, `disk ${id}`)
-      await volumeIs(input, id, (state) => state === 'deleted', `disk ${id}`)
+      await volumeIs(input, id, ({ state }) => state === 'deleted', `disk ${id}`)
     }),
     (async () => {
       await settled(found.subnets.map(({ id }) => drop('DeleteSubnet', { SubnetId: id }, `subnet ${id}`)))

@@ -78,6 +78,8 @@ export interface FoundVolume {
   readonly zone: string
   readonly encrypted: boolean
   readonly attachedTo: string | undefined
+  /** It is deleted with the instance it is attached to. */
+  readonly goesWithInstance: boolean
   readonly tags: Tags
 }
 
@@ -167,15 +169,19 @@ export const instanceOf = (instance: Instance): FoundInstance => {
   }
 }
 
-export const volumeOf = (volume: Volume): FoundVolume => ({
-  id: volume.VolumeId ?? '',
-  state: volume.State ?? '',
-  sizeGb: volume.Size ?? 0,
-  zone: volume.AvailabilityZone ?? '',
-  encrypted: volume.Encrypted === true,
-  attachedTo: volume.Attachments?.find(({ State }) => State !== 'detached')?.InstanceId,
-  tags: tagRecord(volume.Tags),
-})
+export const volumeOf = (volume: Volume): FoundVolume => {
+  const attachment = volume.Attachments?.find(({ State }) => State !== 'detached')
+  return {
+    id: volume.VolumeId ?? '',
+    state: volume.State ?? '',
+    sizeGb: volume.Size ?? 0,
+    zone: volume.AvailabilityZone ?? '',
+    encrypted: volume.Encrypted === true,
+    attachedTo: attachment?.InstanceId,
+    goesWithInstance: attachment?.DeleteOnTermination === true,
+    tags: tagRecord(volume.Tags),
+  }
+}
 
 export const addressOf = (address: Address): FoundAddress => ({
   allocationId: address.AllocationId ?? '',

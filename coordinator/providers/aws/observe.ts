@@ -240,11 +240,8 @@ export function mirroredDisksOf(found: Pick<AwsFound, 'volumes' | 'instances'>, 
   const live = new Set(
     found.instances.filter(({ state }) => state !== 'shutting-down').flatMap(({ disks }) => [...disks.values()].map(({ volumeId }) => volumeId)),
   )
-  // A root disk goes with its instance.
-  const dying = new Set(
-    found.instances
-      .filter(({ state }) => state === 'shutting-down')
-      .flatMap(({ disks }) => [...disks.values()].flatMap((disk) => (disk.deletedWithInstance ? [disk.volumeId] : []))),
+  // A root disk goes with its instance, which may be one that was just made and can't be seen yet.
+  return found.volumes.filter(
+    ({ id, tags, state, goesWithInstance }) => tags[hostTag] === host && !live.has(id) && !goesWithInstance && state !== 'deleting' && state !== 'deleted',
   )
-  return found.volumes.filter(({ id, tags, state }) => tags[hostTag] === host && !live.has(id) && !dying.has(id) && state !== 'deleting' && state !== 'deleted')
 }

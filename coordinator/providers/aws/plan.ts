@@ -352,7 +352,15 @@ function planSize(
         host.name,
       ),
     ]
-  return [of({ id, title: `Grow the ${what}`, reason: 'the inventory has a larger size', before: gb(volume.sizeGb), after: gb(sizeGb) })]
+  return [
+    of({
+      id,
+      title: `Grow the ${what}`,
+      reason: 'the inventory has a larger size',
+      before: gb(volume.sizeGb),
+      after: `${gb(sizeGb)}${id === ids.growRoot(host.name) ? ', used from the next boot on' : ''}`,
+    }),
+  ]
 }
 
 function planAddress(found: AwsFound, host: HostWant, instance: FoundInstance | undefined, of: (part: Part) => ProviderAction): readonly ProviderAction[] {

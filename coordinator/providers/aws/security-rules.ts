@@ -20,7 +20,11 @@ const protocolNumbers: Readonly<Record<string, string>> = { all: '-1', any: '-1'
 export const selfSource = 'self'
 
 const protocolOf = (name: string): string => protocolNumbers[name.toLowerCase()] ?? name.toLowerCase()
-const hasPorts = (protocol: string): boolean => ['tcp', 'udp', '132'].includes(protocol)
+const hasPorts = (protocol: string): boolean => protocol === 'tcp' || protocol === 'udp'
+/** EC2 keeps ports (types of ICMP) for these only: others, SCTP too, it lets through on all ports, whatever is said. */
+const keepsPorts = (protocol: string): boolean => hasPorts(protocol) || protocol === 'icmp' || protocol === 'icmpv6'
+const ruleOf = (protocol: string, from: number, to: number, source: string): SecurityRule =>
+  keepsPorts(protocol) ? { protocol, from, to, source } : { protocol, from: -1, to: -1, source }
 
 export const ruleText = ({ protocol, from, to, source }: SecurityRule): string =>
   protocol === '-1' ? `all from ${source}` : `${protocol}${from === -1 && to === -1 ? '' : from === to ? ` ${from}` : ` ${from}-${to}`} from ${source}`
@@ -53,7 +57,7 @@ export function wantedRules({ sshPorts, sshSources, services, given, ipv6 }: Rul
   return distinct([
     { protocol: '-1', from: -1, to: -1, source: selfSource },
     ...sshPorts.flatMap((port) => sources.map((source) => ({ protocol: 'tcp', from: port, to: port, source }))),
-    ...published.flatMap((port) => everywhere.map((source) => ({ protocol: protocolOf(port.protocol), from: port.published, to: port.published, source }))),
+    ...published.flatMap((port) => everywhere.map((source) => ruleOf(protocolOf(port.protocol), port.published, port.published, source))),
   ])
 }
 
@@ -81,7 +85,7 @@ function readGivenRules(given: unknown): readonly SecurityRule[] {
       }),
     ]
     if (sources.length === 0) throw wrong(index, 'says no source (cidr_ip, cidr_ipv6, group_name or group_id)')
-    return portRanges(rule, protocol, index).flatMap(([from, to]) => sources.map((source) => ({ protocol, from, to, source })))
+    return portRanges(rule, protocol, index).flatMap(([from, to]) => sources.map((source) => ruleOf(protocol, from, to, source)))
   })
 }
 
@@ -113,7 +117,8 @@ function portRanges(rule: Readonly<Record<string, unknown>>, protocol: string, i
 export function foundRules(permissions: readonly IpPermission[], groupId: string): readonly SecurityRule[] {
   return permissions.flatMap((permission) => {
     const protocol = protocolOf(permission.IpProtocol ?? '-1')
-    const base = { protocol, from: protocol === '-1' ? -1 : (permission.FromPort ?? -1), to: protocol === '-1' ? -1 : (permission.ToPort ?? -1) }
+    const { from, to } = ruleOf(protocol, permission.FromPort ?? -1, permission.ToPort ?? -1, '')
+    const base = { protocol, from, to }
     return [
       ...(permission.IpRanges ?? []).map(({ CidrIp = '' }) => ({ ...base, source: CidrIp })),
       ...(permission.Ipv6Ranges ?? []).map(({ CidrIpv6 = '' }) => ({ ...base, source: CidrIpv6 })),
@@ -139,7 +144,7 @@ export function ruleChanges(wanted: readonly SecurityRule[], found: readonly Sec
 export const permissionsOf = (rules: readonly SecurityRule[], groupId: string): IpPermission[] =>
   rules.map(({ protocol, from, to, source }) => ({
     IpProtocol: protocol,
-    ...(protocol === '-1' ? {} : { FromPort: from, ToPort: to }),
+    ...(keepsPorts(protocol) ? { FromPort: from, ToPort: to } : {}),
     ...sourceOf(source === selfSource ? groupId : source),
   }))
 

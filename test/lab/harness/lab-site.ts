@@ -51,10 +51,10 @@ export class LabSite {
   readonly #running = new Set<RunningCommand>()
 
   /** Copies the site, so that nothing is written into the checkout. `images`: the folder of base images. */
-  constructor(source: string, options: { readonly images: string; readonly stage?: string }) {
+  constructor(source: string, options: { readonly images: string; readonly stage?: string; readonly env?: Readonly<Record<string, string>> }) {
     this.folder = mkdtempSync(join(tmpdir(), 'hive-lab-'))
     this.stage = options.stage ?? 'private'
-    this.#env = { HIVE_IMAGES: options.images }
+    this.#env = { HIVE_IMAGES: options.images, ...options.env }
     cpSync(source, this.folder, { recursive: true })
     rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
     standing.add(this)

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { agentUnit } from '../../../coordinator/bootstrap/agent-unit.ts'
-import { workingTarget } from '../../../coordinator/bootstrap/bootstrap-hosts.ts'
 import { quoted, sshArguments, whyNoLogin } from '../../../coordinator/bootstrap/ssh.ts'
 import { renderSshConfig } from '../../../coordinator/bootstrap/ssh-config.ts'
+import { workingTarget } from '../../../coordinator/bootstrap/working-target.ts'
 import type { Host } from '../../../coordinator/inventory/site.ts'
 import { createAdminScript } from '../../../coordinator/providers/prepared/create-admin.ts'
 import type { SshTarget } from '../../../coordinator/providers/provider.ts'
@@ -64,12 +62,6 @@ describe('arguments for a remote shell', () => {
   it('make a script for the admin user that a shell can parse', () => {
     const script = createAdminScript({ admin: "o'hara", group: 'wheel', uid: 1000, gid: undefined, publicKey: "ssh-rsa AAAA it's mine" })
     execFileSync('/bin/sh', ['-n', '-c', script])
-  })
-})
-
-describe('the unit of the agent', () => {
-  it('is the same by bootstrap and by package', () => {
-    assert.equal(agentUnit, readFileSync(new URL('../../../packaging/hive-agent.service', import.meta.url), 'utf8'))
   })
 })
 

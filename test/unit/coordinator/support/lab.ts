@@ -57,6 +57,8 @@ export interface Lab {
   readonly script: Script
   readonly events: HiveEvent[]
   readonly running: Map<string, Agent>
+  /** Stops a host's agent and starts it as one of another version. */
+  restart(host: string, version: string): Promise<void>
   input(phases: readonly Phase[], more?: Partial<DeployInput>): DeployInput
   /** Another coordinator's view of the same stage. */
   otherAgents(): SiteAgents
@@ -72,8 +74,8 @@ export const phaseOf = (steps: readonly Step[], more: Partial<Phase> = {}): Phas
   ...more,
 })
 
-/** Hosts h0, h1 … are hives, the last one of `names` is the repository server. All stops with the test. */
-export async function startLab(t: TestContext, names: readonly string[]): Promise<Lab> {
+/** Hosts h0, h1 … are hives, the last one of `names` is the repository server. All stops with the test. `versions`: what the agents tell. */
+export async function startLab(t: TestContext, names: readonly string[], versions: readonly string[] = []): Promise<Lab> {
   const contextDir = tempFolder(t)
   const pki = new StagePki({ contextDir, siteName: 'test' })
   const script: Script = {
@@ -86,6 +88,7 @@ export async function startLab(t: TestContext, names: readonly string[]): Promis
     begun: () => undefined,
   }
   const running = new Map<string, Agent>()
+  const restarts = new Map<string, (version: string) => Promise<void>>()
   const hosts: Host[] = []
   for (const [index, name] of names.entries()) {
     const folder = join(contextDir, 'hosts', name)
@@ -96,13 +99,22 @@ export async function startLab(t: TestContext, names: readonly string[]): Promis
     writeFileSync(join(folder, 'pki/ca.pem'), pki.caPem)
     writeFileSync(join(folder, 'pki/cert.pem'), certificate)
     writeFileSync(join(folder, 'pki/key.pem'), x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'))
-    const agent = await startAgent({
-      config: { host: name, address: '127.0.0.1', port: 0, stateDir: join(folder, 'state'), pkiDir: join(folder, 'pki') },
-      executors: { ensureTimezone: executor(script) },
-      log: pino({ level: 'silent' }),
-      listen: '127.0.0.1',
+    const start = async (port: number, version: string | undefined): Promise<Agent> => {
+      const agent = await startAgent({
+        config: { host: name, address: '127.0.0.1', port, stateDir: join(folder, 'state'), pkiDir: join(folder, 'pki') },
+        executors: { ensureTimezone: executor(script) },
+        log: pino({ level: 'silent' }),
+        listen: '127.0.0.1',
+        ...(version === undefined ? {} : { version }),
+      })
+      running.set(name, agent)
+      return agent
+    }
+    const agent = await start(0, versions[index])
+    restarts.set(name, async (version) => {
+      await running.get(name)?.stop()
+      await start(agent.port, version)
     })
-    running.set(name, agent)
     const isRepository = index === names.length - 1
     hosts.push({
       name,
@@ -139,6 +151,7 @@ export async function startLab(t: TestContext, names: readonly string[]): Promis
     script,
     events,
     running,
+    restart: async (host, version) => restarts.get(host)?.(version),
     otherAgents,
     input: (phases, more = {}) => ({
       site,

@@ -1,3 +1,4 @@
 import manifest from '../package.json' with { type: 'json' }
 
+/** Of this coordinator: what agents are compared with. */
 export const { version } = manifest
