@@ -71,7 +71,7 @@ export async function startRegistryContainer(image: string, fingerprint: string,
   await dockerPost(`/containers/${Id}/start`, { signal })
 }
 
-/** It has ten seconds to end what it is doing. */
+/** Killed after ten seconds. One that docker was asked to stop stays so until it is removed. */
 export async function stopRegistryContainer(signal: AbortSignal): Promise<void> {
   await orUndefined(dockerPost(`/containers/${registryContainerName}/stop`, { query: { t: '10' }, signal }))
 }
