@@ -118,10 +118,14 @@ async function stage(file: string, content: Uint8Array | string, properties: Fil
   const commit = async (): Promise<void> => {
     await fs.rename(temporary, target)
     await syncFolder(folder)
-    // A new file has the label of its folder; some (/etc/hosts) have one of their own.
-    if (await exists('/sys/fs/selinux/enforce')) await run(['restorecon', target], { okCodes: [0, 1] })
+    await relabel(target)
   }
   return { temporary, commit }
+}
+
+/** What is new has the label of its folder; some (/etc/hosts, a home's .ssh) have one of their own. */
+async function relabel(file: string): Promise<void> {
+  if (await exists('/sys/fs/selinux/enforce')) await run(['restorecon', file], { okCodes: [0, 1] })
 }
 
 /** What the host's own state forbids is no defect of the agent's. */
@@ -176,6 +180,7 @@ export async function ensureFolder(folder: string, properties: FileProperties): 
   await fs.mkdir(folder, { recursive: true, mode: 0o755 })
   await fs.chown(folder, properties.uid, properties.gid)
   await fs.chmod(folder, properties.mode)
+  await relabel(folder)
 }
 
 async function syncFolder(folder: string): Promise<void> {

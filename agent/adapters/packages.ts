@@ -47,6 +47,10 @@ export function parseRpmMissing(output: string): Set<string> {
   return missing
 }
 
+/** Names that `dnf install` says no repository has. */
+export const parseDnfUnknown = (errors: readonly string[]): readonly string[] =>
+  errors.flatMap((line) => /^Error: Unable to find a match: (.+)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? [])
+
 /** Names for which `apt-cache policy` knows a version to install. */
 export function parseCandidates(output: string): Set<string> {
   const known = new Set<string>()
@@ -93,7 +97,16 @@ export async function packageStates(system: PackageSystem, names: readonly strin
 export async function installPackages(system: PackageSystem, names: readonly string[], work: PackageWork): Promise<void> {
   if (names.length === 0) return
   if (system === 'dnf') {
-    await run(['dnf', '-y', '--setopt=install_weak_deps=False', 'install', ...names], withWork(work))
+    try {
+      await run(['dnf', '-y', '--setopt=install_weak_deps=False', 'install', ...names], withWork(work))
+    } catch (thrown) {
+      const unknown = thrown instanceof HiveError ? parseDnfUnknown(thrown.log) : []
+      if (unknown.length === 0) throw thrown
+      throw new HiveError('not-found', `no package source of this host has ${unknown.join(', ')}`, {
+        hint: 'dnf repolist tells which sources it has; add or enable the one that has it in /etc/yum.repos.d',
+        cause: thrown,
+      })
+    }
     return
   }
   await repairDpkg(work)

@@ -1,8 +1,9 @@
-/** The private registry of Debian's docker-registry package: its files. Pure but for the password's hash. */
+/** The private registry's files, in the places that Debian's docker-registry package has for them. Pure but for the password's hash. */
 import bcrypt from 'bcryptjs'
 import { stringify } from 'yaml'
 
 export const registryPaths = {
+  folder: '/etc/docker/registry',
   config: '/etc/docker/registry/config.yml',
   passwords: '/etc/docker/registry/htpasswd',
   certificate: '/etc/docker/registry/tls/cert.pem',

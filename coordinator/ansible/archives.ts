@@ -42,7 +42,7 @@ interface Read {
 const rootFilesystemName = /^(?<name>.+)_(?<tag>[\w][\w.-]*?)\.rootfs\.tar(?:\.gz)?$/
 const archiveName = /\.(?:tar|tar\.gz|tgz)$/
 
-type SiteForArchives = Pick<Site, 'root' | 'contextDir' | 'registry' | 'hosts' | 'variable'>
+type SiteForArchives = Pick<Site, 'root' | 'contextDir' | 'hosts' | 'variable'> & { readonly registry: Pick<Site['registry'], 'host' | 'port'> }
 
 /** Reads new or changed archives in full, about 1 s for 500 MB; others are known from CONTEXT_DIR/archives.json. Throws 'invalid-input'. */
 export async function siteArchives(site: SiteForArchives): Promise<readonly Archive[]> {
@@ -74,6 +74,13 @@ export function archivedImage(archives: readonly Archive[], reference: string): 
   const wanted = familiarName(reference)
   return archives.flatMap((archive) => archive.references).find((known) => known.registryReference === withTag(reference) || known.name === wanted)
 }
+
+/** The archive's bytes, as content that a step refers to. */
+export const archiveBlob = (archive: Archive) => ({
+  sha256: archive.sha256,
+  size: archive.size,
+  open: () => createReadStream(archive.path, { highWaterMark: 1 << 20 }),
+})
 
 /** The name and tag of a root file system's file, undefined where it is none. */
 export function rootFilesystemReference(fileName: string): string | undefined {

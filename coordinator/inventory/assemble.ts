@@ -120,7 +120,14 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
       .map((volume) => resolveVolume(volume, variables, findings, hiveNames)),
     images: ofStage.filter((service) => service.image?.kind === 'built').map((service) => resolveImage(service, stage, context)),
     services,
-    registry: { host: repositoryHost, port: registryPort, user: ofRepository.text('hive_docker_login_user') ?? 'hive', password },
+    registry: {
+      host: repositoryHost,
+      port: registryPort,
+      user: ofRepository.text('hive_docker_login_user') ?? 'hive',
+      password,
+      image: ofRepository.text('hive_registry_image') ?? 'registry:2',
+      inContainer: ofRepository.flag('hive_registry_container', false),
+    },
     externalRegistries: externalRegistries(ofRepository),
     dockerNetworks: {
       bridgeAddress: internal?.bridgeAddress,

@@ -32,6 +32,8 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     userGroups: named('hive_user_groups').map(([name, group]) => ({ name, gid: number(group['gid']) })),
     agentPort: read.wholeNumber('hive_agent_port') ?? defaultAgentPort,
     registryMirror: read.text('hive_registry_mirror'),
+    dockerSourceUrl: read.text('hive_docker_source_url'),
+    epelSourceUrl: read.text('hive_epel_url'),
     diskSizeGb: read.wholeNumber('hive_disk_size'),
     mirroredDiskSizeGb: read.wholeNumber('hive_mirrored_disk_size'),
     memoryMb: read.wholeNumber('hive_memory_size'),

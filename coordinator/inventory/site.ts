@@ -27,7 +27,16 @@ export interface Site {
   readonly volumes: readonly Volume[]
   readonly images: readonly Image[]
   readonly services: readonly Service[]
-  readonly registry: { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+  readonly registry: {
+    readonly host: string
+    readonly port: number
+    readonly user: string
+    readonly password: string
+    /** Reference of the image that it runs from where it is a container. */
+    readonly image: string
+    /** A container also where the host's packages have a registry. */
+    readonly inContainer: boolean
+  }
   readonly externalRegistries: readonly { readonly server: string; readonly user: string; readonly password: string }[]
   /** Docker-internal address plan when `internal_cidr` is set (A.5 of the reference), else what docker does by default. */
   readonly dockerNetworks: {
@@ -87,6 +96,9 @@ export interface HostSettings {
   readonly userGroups: readonly { readonly name: string; readonly gid: number | undefined }[]
   readonly agentPort: number
   readonly registryMirror: string | undefined
+  /** Mirrors of docker's repositories for EL and of EPEL. */
+  readonly dockerSourceUrl: string | undefined
+  readonly epelSourceUrl: string | undefined
   readonly diskSizeGb: number | undefined
   readonly mirroredDiskSizeGb: number | undefined
   readonly memoryMb: number | undefined

@@ -2,11 +2,10 @@
  * Every image that this stage builds is in the site's registry, under the tag derived from its content. Base images
  * that the site ships come first; images are built on the repository server, in a container, by the site's roles.
  */
-import { createReadStream } from 'node:fs'
 import type { Step } from '#gen/hive/v1/step.ts'
 import type { EnsureArchivedImage } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../proto/errors.ts'
-import { type Archive, type ArchivedReference, archivedImage, siteArchives } from '../ansible/archives.ts'
+import { type Archive, type ArchivedReference, archiveBlob, archivedImage, siteArchives } from '../ansible/archives.ts'
 import { ansibleContent } from '../ansible/content.ts'
 import { buildOrder, builtBase, contentTags } from '../ansible/content-tag.ts'
 import { missingRoles } from '../ansible/missing-roles.ts'
@@ -116,12 +115,6 @@ function archiveStep(site: Site, host: string, archive: Archive, reference: Arch
   }
   return step(phase, archiveStepName(reference), host, `ship base image ${reference.name}`, 'ensureArchivedImage', value, { timeoutSeconds: 1200 })
 }
-
-const archiveBlob = (archive: Archive): Blob => ({
-  sha256: archive.sha256,
-  size: archive.size,
-  open: () => createReadStream(archive.path, { highWaterMark: 1 << 20 }),
-})
 
 function definition(site: Site, image: Image) {
   return {

@@ -17,9 +17,10 @@ import {
   siteCertificates,
   timezone,
 } from './setup-hosts/base-system.ts'
-import { docker, dockerConfig, dockerSource } from './setup-hosts/docker.ts'
+import { docker, dockerConfig } from './setup-hosts/docker.ts'
 import { readFacts, type SetupHostsFacts } from './setup-hosts/facts.ts'
 import { idOf, phase, when } from './setup-hosts/host-step.ts'
+import { packageSources } from './setup-hosts/package-sources.ts'
 import { registry } from './setup-hosts/registry.ts'
 import { gatewayBridge, ingress, labelling, nodeLabels, swarmMember } from './setup-hosts/swarm.ts'
 import { timeServers } from './setup-hosts/time-sync.ts'
@@ -32,7 +33,7 @@ const base = (site: Site, host: Host, facts: SetupHostsFacts): readonly Step[] =
   noFirewalld(host),
   noAutomaticUpdates(host),
   ...when(host.isHive, cgroupMount(host)),
-  dockerSource(host),
+  packageSources(host),
   dockerConfig(site, host, facts),
   packages(site, host),
   siteCertificates(site, host, facts),
@@ -52,7 +53,6 @@ const containers = (site: Site, host: Host, previous: readonly Host[]): readonly
   ...when(host.isHive && site.dockerNetworks.gwbridge !== undefined, gatewayBridge(site, host)),
   ...when(host.isHive, swarmMember(site, host, previous)),
   ...when(host.isFirstHive && site.dockerNetworks.ingress !== undefined, ingress(site, host)),
-  ...when(host.isRepository, registry(site, host)),
 ]
 
 export const setupHosts: Phase<SetupHostsFacts> = {
@@ -68,12 +68,13 @@ export const setupHosts: Phase<SetupHostsFacts> = {
     for (const host of hosts) {
       const first = base(site, host, facts)
       const addon = await hookSteps(site, phase, host, 'addon', { needs: idsOf(first), always: reapplyRoles === true })
-      const later = containers(site, host, hives.slice(0, Math.max(0, hives.indexOf(host))))
+      const store = host.isRepository ? await registry(site, host) : { steps: [], blobs: [] }
+      const later = [...containers(site, host, hives.slice(0, Math.max(0, hives.indexOf(host)))), ...store.steps]
       const labels = labelling(hives) === host ? [nodeLabels(host, hives)] : []
       const all = [...first, ...addon.steps, ...later, ...labels]
       const addon2 = await hookSteps(site, phase, host, 'addon2', { needs: idsOf(all), always: reapplyRoles === true })
       steps.push(...all, ...addon2.steps)
-      blobs.set(host.name, distinct([...addon.blobs, ...addon2.blobs]))
+      blobs.set(host.name, distinct([...addon.blobs, ...store.blobs, ...addon2.blobs]))
     }
     return { steps: withKnownNeeds(steps), blobs, notices: [] }
   },

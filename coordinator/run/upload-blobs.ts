@@ -8,6 +8,7 @@ import type { Blob } from '../phases/phase.ts'
 export function blobOfSpec(spec: StepSpec | undefined): string | undefined {
   switch (spec?.kind?.$case) {
     case 'ensureArchivedImage':
+    case 'ensureRegistry':
       return spec.kind.value.blobSha256 || undefined
     case 'buildImage':
     case 'runRoles':

@@ -20,12 +20,12 @@ export const hostsFile = (site: Site, host: Host): Step =>
   })
 
 /**
- * One installation for all that a server needs, so that a new host asks its package sources once. Docker's own packages
- * come from Debian there, and from docker's repository on EL, which has none.
+ * One installation for all that a server needs, so that a new host asks its package sources once. Docker's packages come
+ * from Debian there, and from docker's own repository on EL, which has none.
  */
 export const packages = (site: Site, host: Host): Step => {
   const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata']
-  const repository = host.isRepository ? ['docker-registry'] : []
+  const repository = host.isRepository && !site.registry.inContainer ? ['docker-registry'] : []
   const nfs = host.isHive && site.volumes.some(({ kind, stages }) => kind === 'nfs' && stages.includes(site.stage))
   return hostStep(
     host,
@@ -34,11 +34,22 @@ export const packages = (site: Site, host: Host): Step => {
     'ensurePackages',
     {
       apt: [...common, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
-      dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'hostname', 'python3', ...(nfs ? ['nfs-utils'] : [])].sort(),
+      // Without python3-libselinux Ansible's modules write no file where SELinux is on.
+      dnf: [
+        ...common,
+        'ansible',
+        'containerd.io',
+        'docker-ce',
+        'docker-ce-cli',
+        'hostname',
+        'python3',
+        'python3-libselinux',
+        ...(nfs ? ['nfs-utils'] : []),
+      ].sort(),
       absent: [],
       hold: [],
     },
-    { after: ['docker-source', 'docker-config'], timeoutSeconds: 1800 },
+    { after: ['package-sources', 'docker-config'], timeoutSeconds: 1800 },
   )
 }
 

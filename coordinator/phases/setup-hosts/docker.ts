@@ -1,26 +1,14 @@
-/** dockerd: where its packages come from, how it is configured, and that it runs so. */
+/** dockerd: how it is configured, and that it runs so. */
 import type { Step } from '#gen/hive/v1/step.ts'
 import { Disruption } from '#gen/hive/v1/step.ts'
-import { type File, UnitState } from '#gen/hive/v1/steps_host.ts'
+import { UnitState } from '#gen/hive/v1/steps_host.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import type { SetupHostsFacts } from './facts.ts'
+import { file } from './file.ts'
 import { hostStep } from './host-step.ts'
 
 const daemonConfig = '/etc/docker/daemon.json'
 const unitSettings = '/etc/systemd/system/docker.service.d/hive.conf'
-
-export const dockerSource = (host: Host): Step =>
-  hostStep(host, 'docker-source', "docker's package source (EL)", 'ensureFiles', {
-    files: [{ ...file('/etc/yum.repos.d/docker-ce.repo', repository), system: 'dnf' }],
-  })
-
-const repository = `[docker-ce-stable]
-name=Docker CE
-baseurl=https://download.docker.com/linux/centos/$releasever/$basearch/stable
-enabled=1
-gpgcheck=1
-gpgkey=https://download.docker.com/linux/centos/gpg
-`
 
 /**
  * Without it dockerd asks the registry for an image at each start of a task although it has it, and a task that moves while the
@@ -73,14 +61,3 @@ export const docker = (host: Host, before: readonly string[]): Step =>
       disruption: Disruption.RESTART,
     },
   )
-
-const file = (path: string, content: string): File => ({
-  path,
-  content: Buffer.from(content),
-  mode: 0o644,
-  owner: '',
-  group: '',
-  secret: false,
-  absent: false,
-  system: '',
-})

@@ -19,7 +19,7 @@ beforeEach(async () => {
   count += 1
   const root = join(work, String(count))
   await mkdir(join(root, 'images'), { recursive: true })
-  site = { root, contextDir: join(root, '.hive/private'), registry: { host: 'repo', port: 5000, user: '', password: '' }, hosts: [], variable: () => undefined }
+  site = { root, contextDir: join(root, '.hive/private'), registry: { host: 'repo', port: 5000 }, hosts: [], variable: () => undefined }
 })
 
 const saved = (...names: string[]) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parseGroup, parsePasswd } from '../../../agent/adapters/accounts.ts'
-import { parseCandidates, parseDpkg, parseRpmMissing, parseVersionlock } from '../../../agent/adapters/packages.ts'
+import { parseCandidates, parseDnfUnknown, parseDpkg, parseRpmMissing, parseVersionlock } from '../../../agent/adapters/packages.ts'
 import { parseUnitStatus } from '../../../agent/adapters/systemd.ts'
 
 test('dpkg: installed, held, half configured, removed', () => {
@@ -70,4 +70,9 @@ test('systemctl show: an active unit with changed unit files', () => {
 test('systemctl show: a unit that the host does not have', () => {
   const output = 'Id=nosuch.service\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\nActiveEnterTimestampMonotonic=0\n'
   assert.equal(parseUnitStatus(output).load, 'not-found')
+})
+
+test('dnf tells all names that no repository has in one line', () => {
+  assert.deepEqual(parseDnfUnknown(['Error: Unable to find a match: ansible no-such']), ['ansible', 'no-such'])
+  assert.deepEqual(parseDnfUnknown(['Error: Failed to download metadata for repo']), [])
 })

@@ -87,7 +87,7 @@ export const site = (changes: Partial<Site> = {}): Site =>
     volumes: [],
     images: [],
     services: [],
-    registry: { host: 's-hive3.site', port: 5000, user: 'hive', password: 'secret' },
+    registry: { host: 's-hive3.site', port: 5000, user: 'hive', password: 'secret', image: 'registry:2', inContainer: false },
     externalRegistries: [],
     groups: new Map([
       ['hives', []],

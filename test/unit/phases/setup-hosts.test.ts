@@ -63,7 +63,7 @@ test('the first hive of a site with all settings', async () => {
       'firewalld@p-hive0.pdns: no firewalld beside docker',
       'automatic-updates@p-hive0.pdns: no updates by themselves',
       'cgroup-mount@p-hive0.pdns: cgroup2 without nsdelegate (EL, at the next boot)',
-      "docker-source@p-hive0.pdns: docker's package source (EL)",
+      'package-sources@p-hive0.pdns: package sources of docker and Ansible (EL)',
       "docker-config@p-hive0.pdns: docker's configuration",
       'packages@p-hive0.pdns: packages',
       "trust@p-hive0.pdns: trust in the site's certificates",
@@ -94,7 +94,7 @@ test('the repository server of a site without settings is in no swarm and has th
       'selinux@p-hive3.pdns',
       'firewalld@p-hive3.pdns',
       'automatic-updates@p-hive3.pdns',
-      'docker-source@p-hive3.pdns',
+      'package-sources@p-hive3.pdns',
       'docker-config@p-hive3.pdns',
       'packages@p-hive3.pdns',
       'trust@p-hive3.pdns',
@@ -263,4 +263,80 @@ test('hosts of a stage with NFS volumes have the NFS client, others have not', a
   const files = volume({ name: 'files', kind: 'nfs', stages: [site.stage] })
   assert.deepEqual(await packagesOf([files]), [true, true])
   assert.deepEqual(await packagesOf([{ ...files, stages: [] }]), [false, false])
+})
+
+const packagesOf = (steps: readonly Step[], host: string) =>
+  specOf(find(steps, `packages@${host}`)) as { readonly apt: readonly string[]; readonly dnf: readonly string[] }
+
+test('packages go by the names of each family, and Ansible is among them', async () => {
+  const steps = await stepsOf(siteFixture())
+  const common = ['ansible', 'ca-certificates', 'chrony', 'curl', 'hostname', 'iptables', 'lvm2', 'python3', 'rsyslog', 'sudo', 'tzdata']
+  assert.deepEqual(packagesOf(steps, 'p-hive0.pdns'), {
+    apt: [...common, 'docker.io'].sort(),
+    dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'python3-libselinux'].sort(),
+    absent: [],
+    hold: [],
+  })
+  const repository = packagesOf(steps, 'p-hive3.pdns')
+  assert.ok(repository.apt.includes('docker-registry'))
+  assert.ok(!repository.dnf.includes('docker-registry'))
+})
+
+test('EL has sources for docker and Ansible before its packages, at the mirrors of the site where it has some', async () => {
+  const sourcesOf = (steps: readonly Step[]) => {
+    const { files } = specOf(find(steps, 'package-sources@p-hive0.pdns')) as { files: { path: string; content: Buffer; system: string }[] }
+    assert.deepEqual(
+      files.map(({ path, system }) => [path, system]),
+      [
+        ['/etc/yum.repos.d/docker-ce.repo', 'dnf'],
+        ['/etc/yum.repos.d/hive-epel.repo', 'dnf'],
+      ],
+    )
+    return files.map(({ content }) => content.toString().split('\n'))
+  }
+  const steps = await stepsOf(siteFixture())
+  const [docker, epel] = sourcesOf(steps)
+  assert.ok(docker?.includes('baseurl=https://download.docker.com/linux/centos/$releasever/$basearch/stable'))
+  assert.ok(epel?.includes('metalink=https://mirrors.fedoraproject.org/metalink?repo=epel-$releasever&arch=$basearch'))
+  assert.ok(epel?.includes('gpgkey=https://dl.fedoraproject.org/pub/epel/RPM-GPG-KEY-EPEL-$releasever'))
+  for (const file of [docker, epel]) assert.ok(file?.includes('gpgcheck=1'))
+  assert.ok(find(steps, 'packages@p-hive0.pdns').needs.includes('setup-hosts/package-sources@p-hive0.pdns'))
+
+  const mirrors = { dockerSourceUrl: 'http://mirror.example/docker/', epelSourceUrl: 'http://mirror.example/epel' }
+  const [mirroredDocker, mirroredEpel] = sourcesOf(await stepsOf(siteFixture({ hosts: [hostFixture(0, 2, mirrors), hostFixture(1, 2, mirrors)] })))
+  assert.ok(mirroredDocker?.includes('baseurl=http://mirror.example/docker/$releasever/$basearch/stable'))
+  assert.ok(mirroredDocker?.includes('gpgkey=http://mirror.example/docker/gpg'))
+  assert.ok(mirroredEpel?.includes('baseurl=http://mirror.example/epel/$releasever/Everything/$basearch/'))
+  assert.ok(mirroredEpel?.includes('gpgkey=http://mirror.example/epel/RPM-GPG-KEY-EPEL-$releasever'))
+})
+
+test('the registry comes after docker, and its image is pulled unless the site ships it', async (context) => {
+  const root = mkdtempSync(join(tmpdir(), 'setup-hosts-'))
+  context.after(() => rmSync(root, { recursive: true }))
+  const site = siteFixture({ rest: { root, contextDir: join(root, '.hive/private') } })
+  const pulled = find(await stepsOf(site), 'registry@p-hive3.pdns')
+  assert.ok(pulled.needs.includes('setup-hosts/docker@p-hive3.pdns'))
+  assert.deepEqual([specOf(pulled)['image'], specOf(pulled)['blobSha256'], specOf(pulled)['inContainer']], ['registry:2', '', false])
+
+  mkdirSync(join(root, 'images'))
+  writeFileSync(join(root, 'images/registry_2.rootfs.tar'), 'one')
+  const state = { get: () => undefined, set: () => undefined } as never
+  const { steps, blobs } = await setupHosts.steps({ site, limit: everything, facts, state })
+  const shipped = specOf(find(steps, 'registry@p-hive3.pdns'))
+  assert.match(String(shipped['image']), /^hive-registry:[0-9a-f]{12}$/)
+  assert.equal(shipped['rootFilesystem'], true)
+  assert.deepEqual(
+    blobs.get('p-hive3.pdns')?.map(({ sha256 }) => sha256),
+    [shipped['blobSha256']],
+  )
+  writeFileSync(join(root, 'images/registry_2.rootfs.tar'), 'another')
+  assert.notEqual(specOf(find(await stepsOf(site), 'registry@p-hive3.pdns'))['image'], shipped['image'])
+})
+
+test('a registry that shall be a container needs no package', async () => {
+  const site = siteFixture()
+  const steps = await stepsOf({ ...site, registry: { ...site.registry, image: 'mirror.example/registry:2', inContainer: true } })
+  assert.ok(!packagesOf(steps, 'p-hive3.pdns').apt.includes('docker-registry'))
+  assert.equal(specOf(find(steps, 'registry@p-hive3.pdns'))['inContainer'], true)
+  assert.equal(specOf(find(steps, 'registry@p-hive3.pdns'))['image'], 'mirror.example/registry:2')
 })

@@ -131,7 +131,7 @@ export async function startLab(t: TestContext, names: readonly string[], version
     stage: 'private',
     contextDir,
     hosts,
-    registry: { host: 'h', port: 5000, user: 'hive', password: '' },
+    registry: { host: 'h', port: 5000, user: 'hive', password: '', image: 'registry:2', inContainer: false },
     externalRegistries: [],
   } as unknown as Site
   const otherAgents = () => {
