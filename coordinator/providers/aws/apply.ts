@@ -1,5 +1,4 @@
 /** Carries out a plan in the account: everything side by side that does not need one another. */
-import { HiveError, messageOf } from '../../../proto/errors.ts'
 import type { Emit } from '../../events.ts'
 import type { StageState } from '../../run/stage-state.ts'
 import type { ProviderAction } from '../provider.ts'
@@ -9,6 +8,7 @@ import type { EfsFound } from './efs-plan.ts'
 import { ImageChooser } from './image.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { ids, tagChanges } from './plan.ts'
+import { settled } from './settled.ts'
 import { applyFileSystem } from './stage-file-system.ts'
 import { tagList } from './tags.ts'
 
@@ -35,22 +35,6 @@ export async function applyAws(input: ApplyInput): Promise<void> {
     applyFileSystem(work, network, input.fileSystem, state, input.emit),
     ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host))),
   ])
-}
-
-/** One error of several that happened side by side; the same error seen by many counts once. */
-export async function settled(parts: readonly Promise<unknown>[]): Promise<void> {
-  const results = await Promise.allSettled(parts)
-  const errors = [...new Set(results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : [])))]
-  const [first] = errors
-  if (first === undefined) return
-  if (errors.length === 1) throw first
-  const typed = errors.filter((error) => error instanceof HiveError)
-  const hints = [...new Set(typed.flatMap(({ hint }) => hint ?? []))]
-  throw new HiveError(typed[0]?.code ?? 'internal', errors.map(messageOf).join('\n'), {
-    hint: hints.length === 0 ? undefined : hints.join('\n'),
-    log: typed.flatMap(({ log }) => log),
-    cause: first,
-  })
 }
 
 async function applyTags({ api, want, found, doing, signal }: Work): Promise<void> {
