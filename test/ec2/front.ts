@@ -23,7 +23,7 @@
 import type { ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import type { Address, Instance } from '@aws-sdk/client-ec2'
-import { DescribeAddressesCommand, DescribeInstancesCommand, DescribeTagsCommand, EC2Client } from '@aws-sdk/client-ec2'
+import { DescribeAddressesCommand, DescribeInstancesCommand, DescribeKeyPairsCommand, DescribeTagsCommand, EC2Client } from '@aws-sdk/client-ec2'
 import { afterDeleteSubnet, afterTerminate, beforeRun } from './aftermath.ts'
 import { type Answer, type Call, errorAnswer, list, type Request, readCall } from './call.ts'
 import { refusal } from './dependencies.ts'
@@ -54,6 +54,11 @@ const eventOf: Readonly<Record<string, InstanceEvent['kind']>> = {
   TerminateInstances: 'terminate',
 }
 const addressActions = new Set(['AllocateAddress', 'AssociateAddress', 'DisassociateAddress', 'ReleaseAddress', 'TerminateInstances'])
+
+interface EfsDescriptions {
+  readonly FileSystems?: readonly { readonly Tags?: readonly { readonly Key: string; readonly Value: string }[] }[]
+  readonly MountTargets?: readonly { readonly FileSystemId: string }[]
+}
 
 export class Front {
   readonly #emulator: string
@@ -184,7 +189,12 @@ export class Front {
 
   async #refusedAtTheDoor(call: Call): Promise<Answer | undefined> {
     if (this.#policy !== undefined) {
-      const lacks = await denied(this.#policy, call, (id) => this.#tagsOf(call.region, id))
+      const lacks = await denied(
+        this.#policy,
+        call,
+        (id) => this.#tagsOf(call.region, id),
+        (target) => this.#fileSystemOf(call.region, target),
+      )
       if (lacks !== undefined) {
         const why = `User: arn:aws:iam::123456789012:user/test is not authorized to perform: ${lacks.action} on resource: ${lacks.resource} because no identity-based policy allows the ${lacks.action} action`
         if (call.service === 'ec2') return errorAnswer(call, 403, 'UnauthorizedOperation', `You are not authorized to perform this operation. ${why}`)
@@ -336,9 +346,27 @@ export class Front {
     return (found.Reservations ?? []).flatMap(({ Instances = [] }) => Instances)
   }
 
+  /** `id`: of anything, or the name of a key pair. */
   async #tagsOf(region: string, id: string): Promise<Readonly<Record<string, string>>> {
-    const { Tags = [] } = await this.client(region).send(new DescribeTagsCommand({ Filters: [{ Name: 'resource-id', Values: [id] }] }))
-    return Object.fromEntries(Tags.map(({ Key = '', Value = '' }) => [Key, Value]))
+    const tags = async (): Promise<readonly { readonly Key?: string | undefined; readonly Value?: string | undefined }[]> => {
+      if (id.startsWith('fs-')) return (await this.#describeEfs(region, `file-systems?FileSystemId=${id}`)).FileSystems?.[0]?.Tags ?? []
+      if (/^[a-z]+-[0-9a-f]{8,17}$/.test(id))
+        return (await this.client(region).send(new DescribeTagsCommand({ Filters: [{ Name: 'resource-id', Values: [id] }] }))).Tags ?? []
+      const { KeyPairs } = await this.client(region).send(new DescribeKeyPairsCommand({ Filters: [{ Name: 'key-name', Values: [id] }] }))
+      return KeyPairs?.[0]?.Tags ?? []
+    }
+    return Object.fromEntries((await tags()).map(({ Key = '', Value = '' }) => [Key, Value]))
+  }
+
+  async #fileSystemOf(region: string, mountTarget: string): Promise<string | undefined> {
+    return (await this.#describeEfs(region, `mount-targets?MountTargetId=${mountTarget}`)).MountTargets?.[0]?.FileSystemId
+  }
+
+  /** Past the front. */
+  async #describeEfs(region: string, path: string): Promise<EfsDescriptions> {
+    const authorization = `AWS4-HMAC-SHA256 Credential=front/20200101/${region}/elasticfilesystem/aws4_request, SignedHeaders=host, Signature=0`
+    const { status, body } = await forward(this.#emulator, { method: 'GET', path: `/2015-02-01/${path}`, headers: { authorization }, body: '' })
+    return status === 200 ? (JSON.parse(body) as EfsDescriptions) : {}
   }
 }
 

@@ -66,22 +66,41 @@ export interface Denied {
   readonly resource: string
 }
 
-/** What of the call is not allowed. `tagsOf`: the tags of a resource's id, for conditions on them. */
-export async function denied(policy: Policy, call: Call, tagsOf: (id: string) => Promise<Readonly<Record<string, string>>>): Promise<Denied | undefined> {
+type TagsOf = (id: string) => Promise<Readonly<Record<string, string>>>
+type FileSystemOf = (mountTarget: string) => Promise<string | undefined>
+
+/** What EFS does to network interfaces needs the caller's right to do that. */
+const doneByEfs: Readonly<Record<string, readonly string[]>> = {
+  CreateMountTarget: ['DescribeSubnets', 'DescribeNetworkInterfaces', 'CreateNetworkInterface'],
+  DeleteMountTarget: ['DeleteNetworkInterface'],
+  ModifyMountTargetSecurityGroups: ['ModifyNetworkInterfaceAttribute'],
+  DescribeMountTargetSecurityGroups: ['DescribeNetworkInterfaceAttribute'],
+}
+
+/**
+ * What of the call is not allowed. `tagsOf`: the tags of a resource's id, or of a key pair's name, for conditions on them.
+ * `fileSystemOf`: a mount target's.
+ */
+export async function denied(policy: Policy, call: Call, tagsOf: TagsOf, fileSystemOf: FileSystemOf): Promise<Denied | undefined> {
   if (call.service === 'sts' && call.action === 'GetCallerIdentity') return undefined
   const requestTags = tagsAsked(call)
   const prefix = call.service
-  const resources = await resourcesOf(call, tagsOf)
+  const resources = await resourcesOf(call, tagsOf, fileSystemOf)
   const wanted = resources.map((resource) => ({ ...resource, action: `${prefix}:${call.action}`, context: {} as Record<string, string> }))
   // Tags given while something is made need the right to tag it.
   if (call.service === 'ec2' && Object.keys(requestTags).length > 0 && call.action !== 'CreateTags')
     for (const type of new Set(Object.entries(call.params).flatMap(([key, value]) => (/^TagSpecification\.\d+\.ResourceType$/.test(key) ? [value] : []))))
       wanted.push({ arn: arnOf(call.region, type, '*'), tags: {}, action: 'ec2:CreateTags', context: { 'ec2:CreateAction': call.action } })
   if (call.service === 'elasticfilesystem' && call.action === 'CreateFileSystem' && call.params['Tags'] !== undefined)
-    wanted.push({ arn: '*', tags: {}, action: 'elasticfilesystem:TagResource', context: { 'elasticfilesystem:CreateAction': 'CreateFileSystem' } })
-  if (call.action === 'CreateMountTarget')
-    for (const action of ['DescribeSubnets', 'DescribeNetworkInterfaces', 'CreateNetworkInterface'])
-      wanted.push({ arn: '*', tags: {}, action: `ec2:${action}`, context: {} })
+    wanted.push({
+      arn: fileSystemArn(call.region, '*'),
+      tags: {},
+      action: 'elasticfilesystem:TagResource',
+      context: { 'elasticfilesystem:CreateAction': 'CreateFileSystem' },
+    })
+  if (call.service === 'elasticfilesystem')
+    for (const action of doneByEfs[call.action] ?? [])
+      for (const resource of await networkResources(call, action, tagsOf)) wanted.push({ ...resource, action: `ec2:${action}`, context: {} })
 
   for (const { arn, tags, action, context } of wanted) {
     const values: Record<string, string> = { ...context, 'aws:RequestedRegion': call.region, 'ec2:Region': call.region }
@@ -121,12 +140,24 @@ interface Resource {
 const arnOf = (region: string, type: string, id: string): string =>
   `arn:aws:ec2:${region}:${type === 'image' || type === 'snapshot' ? '' : account}:${type}/${id}`
 
-async function resourcesOf(call: Call, tagsOf: (id: string) => Promise<Readonly<Record<string, string>>>): Promise<Resource[]> {
+const fileSystemArn = (region: string, id: string): string => `arn:aws:elasticfilesystem:${region}:${account}:file-system/${id}`
+
+/** Of a call that EFS makes for the caller: the interface, and the subnet and the groups that it stands in. */
+async function networkResources({ region, params }: Call, action: string, tagsOf: TagsOf): Promise<Resource[]> {
+  if (action.startsWith('Describe')) return [{ arn: '*', tags: {} }]
+  const ids = [
+    params['SubnetId'] ?? [],
+    ...(params['SecurityGroups']?.startsWith('[') === true ? (JSON.parse(params['SecurityGroups']) as string[]) : []),
+  ].flat()
+  const inside = ids.map(async (id) => ({ arn: arnOf(region, id.startsWith('sg-') ? 'security-group' : 'subnet', id), tags: await tagsOf(id) }))
+  return [{ arn: arnOf(region, 'network-interface', '*'), tags: {} }, ...(await Promise.all(inside))]
+}
+
+async function resourcesOf(call: Call, tagsOf: TagsOf, fileSystemOf: FileSystemOf): Promise<Resource[]> {
   if (call.service === 'elasticfilesystem') {
-    const id = call.params['Id'] ?? call.params['FileSystemId']
-    return id?.startsWith('fs-') === true
-      ? [{ arn: `arn:aws:elasticfilesystem:${call.region}:${account}:file-system/${id}`, tags: {} }]
-      : [{ arn: '*', tags: {} }]
+    const named = call.params['FileSystemId'] ?? call.params['Id']
+    const id = named?.startsWith('fsmt-') === true ? await fileSystemOf(named) : named
+    return id?.startsWith('fs-') === true ? [{ arn: fileSystemArn(call.region, id), tags: await tagsOf(id) }] : [{ arn: '*', tags: {} }]
   }
   if (/^Describe/.test(call.action)) return [{ arn: '*', tags: {} }]
   const found: Resource[] = (makes[call.action] ?? []).map((type) => ({ arn: arnOf(call.region, type, '*'), tags: {} }))

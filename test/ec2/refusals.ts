@@ -2,6 +2,7 @@
 import {
   DescribeInstancesCommand,
   DescribeInternetGatewaysCommand,
+  DescribeRouteTablesCommand,
   DescribeSubnetsCommand,
   DescribeVolumesCommand,
   type EC2Client,
@@ -58,6 +59,14 @@ export async function stateRefusal(
       if (instance?.VpcId === undefined) return undefined
       const { InternetGateways = [] } = await ec2.send(new DescribeInternetGatewaysCommand({ Filters: filterList({ 'attachment.vpc-id': instance.VpcId }) }))
       return InternetGateways.length > 0 ? undefined : refuse('Gateway.NotAttached', `Network ${instance.VpcId} is not attached to any internet gateway`)
+    }
+    case 'AssociateRouteTable': {
+      const { RouteTables = [] } = await ec2.send(
+        new DescribeRouteTablesCommand({ Filters: filterList({ 'association.subnet-id': params['SubnetId'] ?? '' }) }),
+      )
+      const other = RouteTables.some(({ RouteTableId }) => RouteTableId !== params['RouteTableId'])
+      const message = `the specified association for route table ${params['RouteTableId']} conflicts with an existing association`
+      return other ? refuse('Resource.AlreadyAssociated', message) : undefined
     }
     case 'AttachVolume': {
       if (stateOf(volume) === 'creating') return refuse('IncorrectState', `${volume} is not 'available'.`, [volume])

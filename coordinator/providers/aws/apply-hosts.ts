@@ -10,6 +10,7 @@ import type { InstanceWatch } from './instance-watch.ts'
 import { liveInstance, mirroredDisksOf, observeInstances } from './observe.ts'
 import { ids } from './plan-actions.ts'
 import { addressesOf } from './plan-host.ts'
+import { settled } from './settled.ts'
 import { tagList, tagsOf } from './tags.ts'
 import { userData } from './user-data.ts'
 import { untilAnswer } from './wait.ts'
@@ -33,16 +34,21 @@ export interface MadeHost {
 }
 
 export async function applyHost(work: Work, tools: HostTools, host: HostWant): Promise<MadeHost> {
-  const { doing, found } = work
   // Allocated while the instance boots.
   const address = addressFor(work, host)
-  address.catch(() => undefined)
+  const made = applyInstance(work, tools, host, address)
+  await settled([made, address])
+  return made
+}
+
+async function applyInstance(work: Work, tools: HostTools, host: HostWant, address: ReturnType<typeof addressFor>): Promise<MadeHost> {
+  const { doing, found } = work
   const before = liveInstance(found, host.name)
   const isNew = before === undefined || doing.has(ids.replace(host.name))
   if (before !== undefined && doing.has(ids.replace(host.name))) await retire(work, tools, host, before)
   const instance = isNew ? await create(work, tools, host) : await bringUp(work, tools, host, before)
   if (!isNew && doing.has(ids.joinGroup(host.name))) await joinGroup(work, tools, host, instance)
-  await Promise.all([applyDisks(work, host, instance, isNew), associate(work, tools, host, instance, isNew, address)])
+  await settled([applyDisks(work, host, instance, isNew), associate(work, tools, host, instance, isNew, address)])
   return {
     name: host.name,
     instanceId: instance.id,

@@ -6,6 +6,7 @@ import type { AwsFound } from './observe.ts'
 import { ids } from './plan-actions.ts'
 import { gatewayInUse, routeTableInUse } from './plan-network.ts'
 import { permissionsOf, ruleChanges } from './security-rules.ts'
+import { settled } from './settled.ts'
 import { hostTag, isOurs, projectTag, stageTag, type Tags, tagList, tagsOf } from './tags.ts'
 import { untilAnswer } from './wait.ts'
 import type { AwsWant, SubnetWant } from './want.ts'
@@ -28,8 +29,8 @@ export interface Network {
   readonly subnetIds: ReadonlyMap<string, Promise<string>>
   readonly groupId: Promise<string>
   readonly keyName: Promise<string>
-  /** All of it, routes and rules too. */
-  readonly done: Promise<unknown>
+  /** All of it, routes and rules too. Settled when each part is, also where one failed. */
+  readonly done: Promise<void>
 }
 
 /** For TagSpecifications: tags are there from the first moment, so that nothing is ever made that can't be found again. */
@@ -51,6 +52,8 @@ export function applyNetwork(work: Work, publicKey: string): Network {
   const groupId = ensureGroup(work, vpcId)
   const keyName = ensureKey(work, publicKey)
   const parts = [
+    vpcId,
+    gateway,
     ensureDns(work, vpcId),
     ensureRoutes(work, vpcId, gatewayId, subnetIds),
     ensureRules(work, groupId),
@@ -59,10 +62,9 @@ export function applyNetwork(work: Work, publicKey: string): Network {
     groupId,
     ...subnetIds.values(),
   ]
+  const done = settled(parts)
   // Whoever waits for a part hears of its failure; those that nobody waits for are heard through `done`.
-  for (const part of [vpcId, gateway, ...parts]) part.catch(() => undefined)
-  const done = Promise.all(parts)
-  done.catch(() => undefined)
+  for (const part of [...parts, done]) part.catch(() => undefined)
   return { vpcId, gatewayId, subnetIds, groupId, keyName, done }
 }
 
@@ -182,7 +184,7 @@ async function ensureRoutes(
     await api.call('ReplaceRouteTableAssociation', { AssociationId, RouteTableId }, { what: `routes of subnet ${name}` }, signal)
   }
   const destinations = found.vpcs[0]?.ipv6 === true ? ['0.0.0.0/0', '::/0'] : ['0.0.0.0/0']
-  await Promise.all([...destinations.map(route), ...[...subnets].map(([name, subnet]) => associate(name, subnet))])
+  await settled([...destinations.map(route), ...[...subnets].map(([name, subnet]) => associate(name, subnet))])
 }
 
 async function ensureGroup({ api, want, found, signal }: Work, vpc: Promise<string>): Promise<string> {

@@ -1,5 +1,4 @@
 /** Carries out a plan in the account: everything side by side that does not need one another. */
-import { HiveError, messageOf } from '../../../proto/errors.ts'
 import type { Emit } from '../../events.ts'
 import type { StageState } from '../../run/stage-state.ts'
 import type { ProviderAction } from '../provider.ts'
@@ -13,6 +12,7 @@ import { observe } from './observe.ts'
 import { planAws } from './plan.ts'
 import { ids } from './plan-actions.ts'
 import { tagChanges } from './plan-tags.ts'
+import { settled } from './settled.ts'
 import { applyFileSystem } from './stage-file-system.ts'
 import { tagList } from './tags.ts'
 import { untilAnswer } from './wait.ts'
@@ -60,22 +60,6 @@ async function verify({ api, want, publicKey, signal }: ApplyInput, doing: Reado
   if (seen === true) return
   const names = missing.map(({ title, host }) => (host === '' ? title : `${title} (${host})`)).join(', ')
   throw new HiveError('not-converged', `done, but not to be seen in the account after ${visibleAfter / 1000} s: ${names}`, { hint: 'run the command again' })
-}
-
-/** One error of several that happened side by side; the same error seen by many counts once. */
-export async function settled(parts: readonly Promise<unknown>[]): Promise<void> {
-  const results = await Promise.allSettled(parts)
-  const errors = [...new Set(results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : [])))]
-  const [first] = errors
-  if (first === undefined) return
-  if (errors.length === 1) throw first
-  const typed = errors.filter((error) => error instanceof HiveError)
-  const hints = [...new Set(typed.flatMap(({ hint }) => hint ?? []))]
-  throw new HiveError(typed[0]?.code ?? 'internal', errors.map(messageOf).join('\n'), {
-    hint: hints.length === 0 ? undefined : hints.join('\n'),
-    log: typed.flatMap(({ log }) => log),
-    cause: first,
-  })
 }
 
 async function applyTags({ api, want, found, doing, signal }: Work): Promise<void> {

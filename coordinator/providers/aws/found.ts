@@ -145,13 +145,17 @@ export const keyOf = (key: KeyPairInfo): FoundKey => ({
   tags: tagRecord(key.Tags),
 })
 
+/** EC2 says the code twice, in `Code` and at the beginning of `Message`; not everything that speaks its language does. */
+const stateReasonOf = ({ Code = '', Message = '' }: NonNullable<Instance['StateReason']> = {}): string =>
+  Message.startsWith(Code) ? Message : `${Code}: ${Message}`
+
 export const instanceOf = (instance: Instance): FoundInstance => {
   const tags = tagRecord(instance.Tags)
   return {
     id: instance.InstanceId ?? '',
     name: tags['Name'] ?? '',
     state: (instance.State?.Name ?? 'pending') as InstanceState,
-    stateReason: instance.StateReason?.Message ?? '',
+    stateReason: stateReasonOf(instance.StateReason),
     type: instance.InstanceType ?? '',
     vpcId: instance.VpcId ?? '',
     subnetId: instance.SubnetId ?? '',

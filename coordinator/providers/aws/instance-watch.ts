@@ -1,6 +1,7 @@
 /** Waits for states of instances: one DescribeInstances for all that are waited for. */
 import { HiveError } from '../../../proto/errors.ts'
 import type { AwsApi } from './api.ts'
+import { fromStateReason } from './errors.ts'
 import { type FoundInstance, type InstanceState, instanceOf } from './found.ts'
 import { backoff } from './wait.ts'
 
@@ -71,8 +72,7 @@ export class InstanceWatch {
       return true
     }
     if (wanted !== 'terminated' && (state === 'terminated' || state === 'shutting-down')) {
-      const hint = 'where a quota, capacity or the key of a disk is the reason, change that; then run the command again'
-      reject(new HiveError('not-converged', `instance ${id} of ${host} ended: ${instance?.stateReason || 'AWS says no reason'}`, { host, hint }))
+      reject(fromStateReason(`instance ${id} of ${host}`, host, instance?.stateReason ?? ''))
       return true
     }
     if (this.#api.clock.now() <= end) return false

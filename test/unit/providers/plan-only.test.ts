@@ -13,7 +13,7 @@ const host = {
   zone: 'a',
   settings: { diskSizeGb: 40, cpus: undefined, memoryMb: undefined, mirroredDiskSizeGb: undefined },
 } as unknown as Host
-const site = { effectiveProvider: 'aws', cidr: '10.1.0.0/24', attributes: { instance_type: 't3.medium' }, hosts: [host] } as unknown as Site
+const site = { effectiveProvider: 'azure', cidr: '10.1.0.0/24', attributes: { instance_type: 't3.medium' }, hosts: [host] } as unknown as Site
 const context = { site, state: { get: () => undefined, set: () => undefined }, emit: () => undefined, signal: new AbortController().signal }
 
 describe('a provider that can only plan', () => {
@@ -32,8 +32,17 @@ describe('a provider that can only plan', () => {
     const provider = providerFor(site)
     assert.ok(isPlanOnly(provider))
     assert.equal(provider.blocked(site).outcome.kind, 'blocked')
-    await assert.rejects(provider.apply(context, []), (error) => error instanceof HiveError && error.code === 'unsupported' && error.message.includes('aws'))
+    await assert.rejects(provider.apply(context, []), (error) => error instanceof HiveError && error.code === 'unsupported' && error.message.includes('azure'))
   })
+
+  for (const name of ['azure', 'gcp'])
+    it(`says that it is not there yet: ${name}`, () => {
+      const provider = providerFor({ effectiveProvider: name })
+      assert.ok(isPlanOnly(provider))
+      const { title, outcome } = provider.blocked(site)
+      assert.equal(title, `Create hosts with provider ${name}`)
+      assert.deepEqual([outcome.kind, outcome.kind === 'blocked' && outcome.reason], ['blocked', `provider ${name} is not available yet`])
+    })
 
   it('is not what a mistyped name gets', () => {
     assert.throws(() => providerFor({ effectiveProvider: 'awz' }), { code: 'invalid-input' })
