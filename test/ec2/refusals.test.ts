@@ -223,7 +223,7 @@ suite('a change or removal that AWS refuses', () => {
     ec2.front.fail('TerminateInstances', 'OperationNotPermitted', message, 400, 1)
     await refused(stage.destroy(), {
       code: 'blocked',
-      message: /instances: ec2:TerminateInstances: OperationNotPermitted: The instance 'i-1' may not be terminated/,
+      message: /s-hive0\.pdns.*: ec2:TerminateInstances: OperationNotPermitted: The instance 'i-1' may not be terminated/,
       hint: /turn off termination or stop protection/,
     })
     await leavesNothing()

@@ -20,6 +20,7 @@ import {
   volumeOf,
   vpcOf,
 } from './found.ts'
+import { together } from './settled.ts'
 import { hostTag, isOurs, projectTag, stageTag, type Tags } from './tags.ts'
 import { untilAnswer } from './wait.ts'
 import type { AwsWant } from './want.ts'
@@ -66,7 +67,7 @@ export async function observeInstances(api: AwsApi, want: AwsWant, signal: Abort
 export async function observeAddresses(api: AwsApi, want: AwsWant, signal: AbortSignal): Promise<Pick<AwsFound, 'addresses' | 'published'>> {
   const about = { what: `elastic addresses of stage ${want.owner.stage}` }
   const fixed = want.hosts.flatMap(({ publishedIp }) => publishedIp ?? [])
-  const [tagged, published] = await Promise.all([
+  const [tagged, published] = await together([
     api.call('DescribeAddresses', byProject(want), about, signal),
     fixed.length === 0 ? undefined : api.call('DescribeAddresses', { Filters: [{ Name: 'public-ip', Values: fixed }] }, about, signal),
   ])
@@ -85,7 +86,7 @@ export async function observe(api: AwsApi, want: AwsWant, signal: AbortSignal): 
   const named = (expected: string) => (name: string | undefined) => name === expected
   const ours = <T extends { readonly tags: Tags }>(items: readonly T[], hasItsName: (name: string | undefined) => boolean): readonly T[] =>
     items.filter(({ tags }) => isOurs(owner, tags, hasItsName))
-  const [vpcs, gateways, subnets, routeTables, groups, keys, instances, volumes, addresses] = await Promise.all([
+  const [vpcs, gateways, subnets, routeTables, groups, keys, instances, volumes, addresses] = await together([
     api.all('DescribeVpcs', filters, about, signal, ({ Vpcs }) => Vpcs),
     api.all('DescribeInternetGateways', filters, about, signal, ({ InternetGateways }) => InternetGateways),
     api.all('DescribeSubnets', filters, about, signal, ({ Subnets }) => Subnets),
@@ -116,7 +117,7 @@ export async function observe(api: AwsApi, want: AwsWant, signal: AbortSignal): 
     items.filter(({ vpcId, tags }) => tags[stageTag] !== undefined || vpcId === undefined || ids.has(vpcId))
   const network = { gateways: inside(first.gateways), subnets: inside(first.subnets), routeTables: inside(first.routeTables), groups: inside(first.groups) }
   const holders = [...ourVolumes.map(({ attachedTo }) => attachedTo), ...addresses.addresses.map(({ instanceId }) => instanceId)]
-  const [dns, closer, unseen] = await Promise.all([
+  const [dns, closer, unseen] = await together([
     vpc === undefined ? undefined : api.call('DescribeVpcAttribute', { VpcId: vpc.id, Attribute: 'enableDnsHostnames' }, about, signal),
     vpc === undefined ? nothingCloser : untaggedParts(api, want, vpc.id, network, signal),
     unseenInstances(api, want, vpc?.id, instances, holders, signal),
@@ -172,7 +173,7 @@ async function untaggedParts(
   const inVpc = withFilter('vpc-id', [vpcId])
   const nobodys = <T extends { readonly tags: Tags }>(items: readonly T[]): readonly T[] => items.filter(({ tags }) => tags[stageTag] === undefined)
   const missing = want.subnets.filter(({ cidr }) => !found.subnets.some((subnet) => subnet.cidr === cidr && subnet.vpcId === vpcId))
-  const [gateways, subnets, routeTables, groups] = await Promise.all([
+  const [gateways, subnets, routeTables, groups] = await together([
     found.gateways.some((gateway) => gateway.vpcId === vpcId)
       ? []
       : api.all('DescribeInternetGateways', withFilter('attachment.vpc-id', [vpcId]), about, signal, ({ InternetGateways }) => InternetGateways),

@@ -25,3 +25,9 @@ export async function settled(parts: readonly Promise<unknown>[]): Promise<void>
   members.set(error, errors)
   throw error
 }
+
+/** As Promise.all, but it waits for all, also when one fails. */
+export async function together<T extends readonly unknown[]>(parts: readonly [...{ [K in keyof T]: Promise<T[K]> | T[K] }]): Promise<T> {
+  await Promise.allSettled(parts)
+  return (await Promise.all(parts)) as unknown as T
+}
