@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../../coordinator/providers/command.ts'
-import { unpackedPackages } from './unpacked-packages.ts'
+import { unpackedPackages } from '../support/unpacked-packages.ts'
 
 export interface GuestRoot {
   readonly kernel: string

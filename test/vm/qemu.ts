@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { unpackedPackages } from '../support/unpacked-packages.ts'
 import { archive, guestRoot } from './guest-root.ts'
-import { unpackedPackages } from './unpacked-packages.ts'
 
 const project = new URL('../..', import.meta.url).pathname
 
@@ -15,7 +15,8 @@ const qemuRoot = (signal: AbortSignal): Promise<string> =>
     {
       name: 'qemu',
       packages: ['qemu-system-x86'],
-      backports: true,
+      suites: ['bookworm-backports'],
+      release: 'bookworm-backports',
       without: /^(?:perl|debconf|adduser|passwd|ipxe)/,
       useless: ['usr/share/doc', 'usr/share/man', 'usr/share/locale'],
     },

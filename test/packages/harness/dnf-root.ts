@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { unpackedPackages } from '../../vm/unpacked-packages.ts'
+import { unpackedPackages } from '../../support/unpacked-packages.ts'
 import { run } from './tools.ts'
 
 const checkout = new URL('../../..', import.meta.url).pathname.replace(/\/$/, '')

@@ -1,6 +1,7 @@
 /** Programs out of Debian's packages, unpacked into the cache with all they need. Nothing is installed; root is not needed. */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../coordinator/providers/command.ts'
 import { withLock } from '../../coordinator/providers/nspawn/lock.ts'
@@ -11,27 +12,31 @@ const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 export interface Wanted {
   /** For the folder's name. */
   readonly name: string
+  /** As apt-get takes them: NAME, or NAME/SUITE. */
   readonly packages: readonly string[]
-  /** Newer versions of these and of what they need. */
-  readonly backports?: boolean
-  /** Names of packages that are depended on and not needed. */
-  readonly without: RegExp
+  /** Suites that are known beside Debian 12's own. */
+  readonly suites?: readonly string[]
+  /** The suite whose versions are taken where several have a package. Default: Debian 12's own. */
+  readonly release?: string
+  /** Names of packages that are depended on and not needed. Without it: just `packages`, and nothing that they depend on. */
+  readonly without?: RegExp
   /** Folders that are taken away again. */
   readonly useless: readonly string[]
   /** What is made of it before it is kept; changes what it is known by. */
   readonly finish?: { readonly version: number; readonly work: (root: string, signal: AbortSignal) => Promise<void> }
 }
 
-export const vmCache = (): string => join(process.env['HIVE_CACHE'] ?? '/var/cache/hive', 'vm')
+/** HIVE_CACHE, else /var/cache/hive, or ~/.cache/hive where that one isn't ours to write. */
+const cacheFolder = (): string => join(process.env['HIVE_CACHE'] ?? (process.getuid?.() === 0 ? '/var/cache/hive' : join(homedir(), '.cache/hive')), 'unpacked')
 
 /** Its root folder, made first where it is not there. Built beside its place and renamed when complete; a second process waits. */
 export async function unpackedPackages(wanted: Wanted, signal: AbortSignal): Promise<string> {
-  const recipe = JSON.stringify({ suite, ...wanted, without: wanted.without.source, finish: wanted.finish?.version })
-  const path = join(vmCache(), `${wanted.name}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`)
+  const recipe = JSON.stringify({ suite, ...wanted, without: wanted.without?.source, finish: wanted.finish?.version })
+  const path = join(cacheFolder(), `${wanted.name}-${createHash('sha256').update(recipe).digest('hex').slice(0, 12)}`)
   if (existsSync(path)) return path
-  mkdirSync(vmCache(), { recursive: true })
+  mkdirSync(cacheFolder(), { recursive: true })
   return withLock(
-    join(vmCache(), 'lock'),
+    join(cacheFolder(), `${wanted.name}.lock`),
     signal,
     () => undefined,
     async () => {
@@ -49,17 +54,22 @@ async function mirror(): Promise<string> {
   return stdout.split('\n')[0]?.trim() || 'http://deb.debian.org/debian'
 }
 
-async function build(path: string, { packages, backports, without, useless, finish }: Wanted, signal: AbortSignal): Promise<void> {
+async function build(
+  path: string,
+  { name, packages, suites: others = [], release = suite, without, useless, finish }: Wanted,
+  signal: AbortSignal,
+): Promise<void> {
   // Remains of a builder that was killed: we hold the lock, so nobody works there.
-  for (const name of readdirSync(vmCache())) if (name.startsWith('building-')) rmSync(join(vmCache(), name), { recursive: true, force: true })
+  const mine = `building-${name}-`
+  for (const one of readdirSync(cacheFolder())) if (one.startsWith(mine)) rmSync(join(cacheFolder(), one), { recursive: true, force: true })
   if (!existsSync(keyring) && process.getuid?.() === 0) await run(['apt-get', 'install', '-y', 'debian-archive-keyring'], { timeout: 300_000, signal })
-  const work = mkdtempSync(join(vmCache(), 'building-'))
+  const work = mkdtempSync(join(cacheFolder(), mine))
   try {
     const [apt, debs, root] = [join(work, 'apt'), join(work, 'debs'), join(work, 'root')]
     for (const folder of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(apt, folder), { recursive: true })
     for (const folder of [debs, root]) mkdirSync(folder, { mode: 0o755 })
     const from = await mirror()
-    const suites = [suite, ...(backports === true ? [`${suite}-backports`] : [])]
+    const suites = [suite, ...others]
     writeFileSync(join(apt, 'sources.list'), suites.map((one) => `deb [signed-by=${keyring}] ${from} ${one} main\n`).join(''))
     writeFileSync(join(apt, 'status'), '')
     const settings = {
@@ -69,7 +79,7 @@ async function build(path: string, { packages, backports, without, useless, fini
       'Dir::Etc::sourcelist': join(apt, 'sources.list'),
       'Dir::Etc::sourceparts': '/dev/null',
       'Dir::Etc::preferencesparts': '/dev/null',
-      'APT::Default-Release': suites.at(-1) ?? suite,
+      'APT::Default-Release': release,
       'APT::Install-Recommends': '0',
       'Acquire::Languages': 'none',
       'Acquire::Retries': '3',
@@ -77,8 +87,7 @@ async function build(path: string, { packages, backports, without, useless, fini
     }
     const options = ['-qq', ...Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])]
     await run(['apt-get', ...options, 'update'], { timeout: 300_000, signal })
-    const { stdout } = await run(['apt-get', ...options, 'install', '-s', ...packages], { signal })
-    const all = [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name).filter((name) => !without.test(name))
+    const all = without === undefined ? packages : await withDependencies(options, packages, without, signal)
     // apt-get download writes to its working directory.
     await run(['sh', '-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', debs, ...options, 'download', ...all], { timeout: 600_000, signal })
     for (const deb of readdirSync(debs)) await run(['dpkg', '-x', join(debs, deb), root], { signal })
@@ -88,4 +97,9 @@ async function build(path: string, { packages, backports, without, useless, fini
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+async function withDependencies(options: readonly string[], packages: readonly string[], without: RegExp, signal: AbortSignal): Promise<readonly string[]> {
+  const { stdout } = await run(['apt-get', ...options, 'install', '-s', ...packages], { signal })
+  return [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name).filter((name) => !without.test(name))
 }
