@@ -1,4 +1,5 @@
 /** Carries out a plan in the account: everything side by side that does not need one another. */
+import { HiveError } from '../../../proto/errors.ts'
 import type { Emit } from '../../events.ts'
 import type { StageState } from '../../run/stage-state.ts'
 import type { ProviderAction } from '../provider.ts'
