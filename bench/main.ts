@@ -1,7 +1,9 @@
 /** `npm run bench`: how fast a site of small services is deployed, beside Ansible on the same hosts. Takes its hosts away again. */
 import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
+import { ec2Obstacle } from '../test/ec2/obstacle.ts'
 import { labObstacle } from '../test/lab/obstacle.ts'
+import { measureAws, renderAws } from './aws-plan.ts'
 import type { SiteSize } from './content.ts'
 import { type AgentFigures, measureAgents } from './measure-agents.ts'
 import { type AnsibleFigures, measureAnsible } from './measure-ansible.ts'
@@ -61,18 +63,18 @@ const isCompared = (size: SiteSize, { services, hosts }: Options): boolean =>
   size.hosts === (hosts.includes(compared.hosts) ? compared.hosts : hosts[0])
 
 async function main(): Promise<number> {
-  const obstacle = labObstacle()
-  if (obstacle !== undefined) {
-    process.stderr.write(`the bench makes hosts on this machine: ${obstacle}\n`)
-    return 1
-  }
   const options = parseOptions(process.argv.slice(2))
   if (options === 'help') {
     process.stdout.write(usage)
     return 0
   }
-  const figures = await measure(options)
-  process.stdout.write(render(figures))
+  const obstacle = options.aws ? ec2Obstacle() : labObstacle()
+  if (obstacle !== undefined) {
+    process.stderr.write(`${options.aws ? '' : 'the bench makes hosts on this machine: '}${obstacle}\n`)
+    return 1
+  }
+  const figures = options.aws ? await measureAws() : await measure(options)
+  process.stdout.write('plan' in figures ? renderAws(figures) : render(figures))
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
   return 0
 }

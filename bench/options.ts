@@ -5,6 +5,8 @@ export interface Options {
   readonly services: readonly number[]
   readonly hosts: readonly number[]
   readonly ansible: boolean
+  /** Only the plan and the calls of an aws stage, against an emulator. */
+  readonly aws: boolean
   /** Where the figures go as JSON. */
   readonly json: string | undefined
 }
@@ -14,6 +16,7 @@ export const usage = `npm run bench -- [options]
   --services 10,50,200 numbers of services (default: these)
   --hosts 3,7          numbers of hive hosts; a repository server comes on top (default: these)
   --no-ansible         leave the Ansible playbook out
+  --aws                only the plan of an aws stage and its calls, against an emulator of EC2; needs apt, no root
   --json FILE          write the figures there, too
 `
 
@@ -26,6 +29,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       services: { type: 'string' },
       hosts: { type: 'string' },
       'no-ansible': { type: 'boolean', default: false },
+      aws: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -35,6 +39,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     services: numbers('--services', values.services ?? (values.quick ? '50' : '10,50,200'), 1, 999),
     hosts: numbers('--hosts', values.hosts ?? (values.quick ? '3' : '3,7'), 1, 15),
     ansible: !values['no-ansible'],
+    aws: values.aws,
     json: values.json,
   }
 }

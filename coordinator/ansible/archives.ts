@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
@@ -124,18 +124,41 @@ function described(site: SiteForArchives, path: string, name: string, read: Read
   return { path, sha256: read.sha256, size: read.size, references, rootFilesystem: rootFilesystemReference(name) !== undefined }
 }
 
+/** What this process has read: phases ask one after the other, and a plan of a new stage keeps nothing on disk. */
+const readHere = new Map<string, Promise<Read>>()
+
 async function readArchive(path: string, known: Read | undefined): Promise<Read> {
   const { size, mtimeMs } = await stat(path)
   if (known !== undefined && known.size === size && known.mtimeMs === mtimeMs) return known
-  const rootFilesystem = rootFilesystemReference(path.slice(path.lastIndexOf('/') + 1))
-  const [sha256, names] = await Promise.all([digestOf(path), rootFilesystem === undefined ? savedNames(path) : Promise.resolve([rootFilesystem])])
-  return { size, mtimeMs, sha256, names }
+  const key = JSON.stringify([path, size, mtimeMs])
+  const started = readHere.get(key)
+  if (started !== undefined) return started
+  const reading = readWhole(path, { size, mtimeMs })
+  readHere.set(key, reading)
+  reading.catch(() => readHere.delete(key))
+  return reading
 }
 
+async function readWhole(path: string, stamp: Pick<Read, 'size' | 'mtimeMs'>): Promise<Read> {
+  const rootFilesystem = rootFilesystemReference(path.slice(path.lastIndexOf('/') + 1))
+  const [sha256, names] = await Promise.all([digestOf(path), rootFilesystem === undefined ? savedNames(path) : Promise.resolve([rootFilesystem])])
+  return { ...stamp, sha256, names }
+}
+
+/** Through one buffer: a new one for each piece keeps the garbage collector busier than the digest. */
 async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-  return hash.digest('hex')
+  const buffer = Buffer.allocUnsafe(1 << 20)
+  const file = await open(path)
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length)
+      if (bytesRead === 0) return hash.digest('hex')
+      hash.update(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await file.close()
+  }
 }
 
 /** The names in an archive of `docker save`, from its manifest.json. */

@@ -1,4 +1,5 @@
 import type { Allocations } from './allocations.ts'
+import { checkAwsStage } from './aws-stage.ts'
 import { type NetworkDefinition, readServices, type ServiceDefinition } from './definitions.ts'
 import { type PlannedHost, planHosts } from './hosts.ts'
 import { describe, isMapping, type Mapping } from './mapping.ts'
@@ -78,6 +79,7 @@ export const readDefinitions = (input: AssembleInput, sources: Sources): Definit
   const hosts = stages.flatMap((stage) => planHosts(stage, siteName, stage.stage === input.stage ? firstHive : 0, findings))
   const current = stages.find((stage) => stage.stage === input.stage)
   if (current === undefined) return undefined
+  if (current.provider === 'aws') checkAwsStage(current, sources, findings)
   const hives = hosts.filter((host) => host.stage === input.stage && host.isHive)
   if (!hives.some((host) => host.isFirstHive)) {
     findings.problem(

@@ -15,6 +15,7 @@ const standInNetwork: Network4 = { base: 0x0a000000, prefix: 8 }
 const mostHosts = 1000
 
 export interface SubnetDefinition {
+  readonly source: Mapping
   readonly network: Network4
   readonly name: string | undefined
   readonly zone: string | undefined
@@ -165,6 +166,7 @@ const readSubnets = (source: Mapping, path: string, findings: Findings): readonl
     const name = item['name']
     const zone = item['available_zone']
     subnets.push({
+      source: item,
       network: parsed.value,
       name: name === undefined || name === null ? undefined : String(name),
       zone: zone === undefined || zone === null ? undefined : String(zone),

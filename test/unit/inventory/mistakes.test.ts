@@ -18,6 +18,7 @@ interface Mistake {
 const stage = (attributes: string, name = 'private'): Record<string, string> => ({
   'inventory/hive.yml': `plugin: hive_inventory\nname: test\nstages:\n  ${name}:\n${attributes.replace(/^(?=.)/gm, '    ')}`,
 })
+const awsRest = 'region: eu-west-1\ninstance_type: t3.small\nrepository_instance_type: t3.small\n'
 const service = (body: string): Record<string, string> => ({ 'inventory/s.yml': services(`web:\n${body.replace(/^(?=.)/gm, '  ')}`) })
 const image = 'image: debian:12\n'
 
@@ -86,7 +87,7 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'memory_size on aws',
-    files: stage('provider: aws\ncidr: 10.0.0.0/24\nmemory_size: 4096\n'),
+    files: stage(`provider: aws\ncidr: 10.0.0.0/24\nmemory_size: 4096\n${awsRest}`),
     at: ['inventory/hive.yml:7:5'],
     message: /can't be used with provider aws/,
   },
@@ -104,7 +105,7 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'not_support_az without azure',
-    files: stage('provider: aws\ncidr: 10.0.0.0/24\nnot_support_az: True\n'),
+    files: stage(`provider: aws\ncidr: 10.0.0.0/24\nnot_support_az: True\n${awsRest}`),
     at: ['inventory/hive.yml:7:5'],
     message: /can't be used/,
   },
@@ -116,21 +117,50 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'kickstart_config elsewhere',
-    files: stage('provider: aws\ncidr: 10.0.0.0/24\nkickstart_config: {iso_src: a}\n'),
+    files: stage(`provider: aws\ncidr: 10.0.0.0/24\nkickstart_config: {iso_src: a}\n${awsRest}`),
     at: ['inventory/hive.yml:7:5'],
     message: /can't be used with provider aws/,
   },
   {
     name: 'encryption without a key',
-    files: stage('provider: aws\ncidr: 10.0.0.0/24\ndisk_encrypted: True\n'),
+    files: stage(`provider: aws\ncidr: 10.0.0.0/24\ndisk_encrypted: True\n${awsRest}`),
     at: ['inventory/hive.yml:7:21'],
     message: /needs 'kms_key_id'/,
   },
   {
     name: 'a subnet without cidr',
-    files: stage('provider: aws\ncidr: 10.0.0.0/24\nsubnets:\n- name: a\n'),
+    files: stage(`provider: aws\ncidr: 10.0.0.0/24\nsubnets:\n- name: a\n${awsRest}`),
     at: ['inventory/hive.yml:8:7'],
     message: /'cidr' is missing/,
+  },
+  {
+    name: 'an aws stage without region and types',
+    files: stage('provider: aws\ncidr: 10.0.0.0/24\n'),
+    at: ['inventory/hive.yml:5:5', 'inventory/hive.yml:5:5', 'inventory/hive.yml:5:5'],
+    message: /'region' is missing|'instance_type' is missing|'repository_instance_type' is missing/,
+    instead: /add region: ap-northeast-1|add instance_type: t3\.medium|add repository_instance_type: t3\.large/,
+  },
+  {
+    name: 'an aws stage without the type of a repository server that it does not have',
+    files: stage('provider: aws\ncidr: 10.0.0.0/24\nregion: eu-west-1\nseparate_repository: False\n'),
+    at: ['inventory/hive.yml:5:5'],
+    message: /'instance_type' is missing/,
+  },
+  {
+    name: 'a network that is too large for AWS',
+    files: stage(`provider: aws\ncidr: 10.0.0.0/8\n${awsRest}`),
+    at: ['inventory/hive.yml:6:11'],
+    message: /10\.0\.0\.0\/8 can't be a network of AWS/,
+    instead: /from \/16 to \/28/,
+  },
+  {
+    name: 'subnets of an aws stage outside of it, one in another, and in another region',
+    files: stage(
+      `provider: aws\ncidr: 10.0.0.0/24\n${awsRest}subnets:\n- {cidr: 10.9.0.0/26}\n- {cidr: 10.0.0.0/25, available_zone: us-east-1a}\n- {cidr: 10.0.0.64/26, available_zone: eu-west-1b}\n`,
+    ),
+    at: ['inventory/hive.yml:11:14', 'inventory/hive.yml:12:43', 'inventory/hive.yml:13:14'],
+    message:
+      /10\.9\.0\.0\/26 is not inside the stage's cidr 10\.0\.0\.0\/24|us-east-1a is no zone of the region eu-west-1|10\.0\.0\.64\/26 is a part of the subnet 10\.0\.0\.0\/25/,
   },
   {
     name: 'an address that is none',
@@ -425,6 +455,19 @@ const mistakes: readonly Mistake[] = [
 ]
 
 describe('a mistake is told with its place and what to write instead', () => {
+  test('an aws stage is judged only where it is the one at hand, and a type may come from variables', async (context) => {
+    const both = `plugin: hive_inventory
+name: test.example.com
+stages:
+  private: {provider: nspawn, cidr: 10.88.0.0/24}
+  staging: {provider: aws, cidr: 10.0.0.0/8}
+`
+    const root = siteFolder(context, { 'inventory/hive.yml': both, 'inventory/group_vars/all.yml': 'hive_instance_type: t3.small\n' })
+    assert.deepEqual(await problemsOf(loadSite({ root, env: {}, stage: 'private' })), [])
+    const messages = (await problemsOf(loadSite({ root, env: {}, stage: 'staging' }))).map(({ message }) => message)
+    assert.deepEqual(messages, ["the attribute 'region' is missing", "10.0.0.0/8 can't be a network of AWS"])
+  })
+
   for (const mistake of mistakes) {
     test(mistake.name, async (context) => {
       const root = siteFolder(context, mistake.files)
