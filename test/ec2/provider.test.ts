@@ -12,6 +12,7 @@ import {
   CreateSubnetCommand,
   CreateVpcCommand,
   DeleteRouteCommand,
+  DeleteSecurityGroupCommand,
   DeleteTagsCommand,
   DescribeImagesCommand,
   DescribeInstancesCommand,
@@ -317,6 +318,16 @@ suite('drift', () => {
     assert.deepEqual(await accountOf(past), before)
   })
 
+  test('of two hosts that must stop, the second does when the first is back', async () => {
+    await stage.apply()
+    const both = wanting({ ...want, hosts: want.hosts.map((one, index) => (index < 2 ? { ...one, instanceType: 't3.xlarge' } : one)) })
+    ec2.front.forget()
+    await both.apply()
+    const once = ['StopInstances', 'ModifyInstanceAttribute', 'StartInstances']
+    assert.deepEqual(actionsOf(), [...once, ...once])
+    assert.deepEqual((await both.plan()).actions, [])
+  })
+
   test('another address waits for a yes and replaces the host, whose mirrored disk stays', async () => {
     await stage.apply()
     const { found } = await stage.plan()
@@ -454,6 +465,17 @@ suite('neighbours in an account', () => {
     const { interfaces: _, ...rest } = await accountOf(past)
     const { interfaces: __, ...empty } = nothing
     assert.deepEqual(rest, empty)
+  })
+
+  test('a security group in the network that is not ours is named by destroy', async () => {
+    await stage.apply()
+    const { found } = await stage.plan()
+    const { GroupId = '' } = await byHand.send(new CreateSecurityGroupCommand({ VpcId: found.vpcs[0]?.id, GroupName: 'theirs', Description: 'theirs' }))
+    await assert.rejects(stage.destroy(), (error) => error instanceof Error && error.message.includes(`${GroupId} theirs`))
+    assert.deepEqual((await accountOf(past)).instances, [])
+    await byHand.send(new DeleteSecurityGroupCommand({ GroupId }))
+    await stage.destroy()
+    assert.deepEqual(await accountOf(past), nothing)
   })
 
   test('hosts that the inventory has no longer are told and kept, and go with destroy', async () => {

@@ -10,7 +10,7 @@ import { backoff, type Clock, realClock, throwIfCancelled, untilAnswer } from '.
 
 type Sdk = typeof import('./sdk.ts')
 
-/** A call that is repeated until AWS lets it through, some minutes at the most. */
+/** Milliseconds until AWS, which takes no more requests for now, must take one. */
 const throttlePatience = 300_000
 /** Milliseconds until what was just made is known everywhere in EC2. */
 const settlePatience = 60_000
@@ -28,17 +28,22 @@ export class AwsApi {
     this.region = config.region
     this.clock = clock
     this.#sdk = sdk
-    this.#client = new sdk.EC2Client({ ...config, maxAttempts: 12 })
+    this.#client = new sdk.EC2Client({ ...config, maxAttempts: 4 })
     this.#once = new sdk.EC2Client({ ...config, maxAttempts: 1 })
-    this.efs = new sdk.EFSClient({ ...(config as object), maxAttempts: 12 })
+    this.efs = new sdk.EFSClient({ ...(config as object), maxAttempts: 8 })
   }
 
   /** A call that may be repeated: it reads, or doing it twice comes to the same, or it carries a ClientToken. Throws HiveError. */
   async call<N extends CallName>(name: N, input: InputOf<N>, about: About, signal: AbortSignal): Promise<OutputOf<N>> {
-    try {
-      return await this.#send(this.#client, name, input, signal)
-    } catch (error) {
-      throw this.#explained(error, name, about, signal)
+    const end = this.clock.now() + throttlePatience
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#send(this.#client, name, input, signal)
+      } catch (error) {
+        // Other passing faults the SDK has repeated already.
+        if (!isThrottled(error) || this.clock.now() > end) throw this.#explained(error, name, about, signal)
+        await this.clock.pause(backoff(attempt, { most: 20_000, random: this.clock.random() }), signal)
+      }
     }
   }
 

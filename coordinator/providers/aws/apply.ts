@@ -17,6 +17,7 @@ import { settled } from './settled.ts'
 import { applyFileSystem } from './stage-file-system.ts'
 import { tagList } from './tags.ts'
 import { untilAnswer } from './wait.ts'
+import type { HostWant } from './want.ts'
 
 export interface ApplyInput extends Omit<Work, 'doing'> {
   readonly actions: readonly ProviderAction[]
@@ -35,11 +36,19 @@ export async function applyAws(input: ApplyInput): Promise<void> {
   const work: Work = { ...input, doing: new Set(input.actions.map(({ id }) => id)) }
   const network = applyNetwork(work, publicKey)
   const tools = { network, images: new ImageChooser(api, state, signal), watch: new InstanceWatch(api, signal), publicKey }
+  const bring = async (host: HostWant): Promise<void> => input.made(await applyHost(work, tools, host))
+  const stops = (name: string): boolean => work.doing.has(ids.type(name)) || work.doing.has(ids.replace(name))
+  // Hosts that were running are stopped one after the other; where one does not come back, the next stays as it is.
+  let turn: Promise<void> = Promise.resolve()
+  const inTurn = (body: () => Promise<void>): Promise<void> => {
+    turn = turn.then(body)
+    return turn
+  }
   await settled([
     network.done,
     applyTags(work),
     applyFileSystem(work, network, input.fileSystem, state, input.emit),
-    ...want.hosts.map(async (host) => input.made(await applyHost(work, tools, host))),
+    ...want.hosts.map((host) => (stops(host.name) ? inTurn(() => bring(host)) : bring(host))),
   ])
   await verify(input, work.doing)
 }

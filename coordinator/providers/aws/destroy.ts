@@ -8,7 +8,7 @@ import type { FoundInstance } from './found.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { type AwsFound, observeInstances } from './observe.ts'
 import type { CallName, InputOf } from './sdk.ts'
-import { settled } from './settled.ts'
+import { settled, together } from './settled.ts'
 import { stageTag, tagRecord } from './tags.ts'
 import { backoff } from './wait.ts'
 import type { AwsWant } from './want.ts'
@@ -107,16 +107,28 @@ async function remove<N extends CallName>(input: DestroyInput, name: N, call: In
   }
 }
 
-/** Network interfaces in the stage's network that belong to something else: an instance, a load balancer … */
+/** What in the stage's network belongs to something else and keeps it: an instance, a load balancer, a security group … */
 async function strangersIn({ api, found, signal }: DestroyInput): Promise<readonly string[]> {
   if (found.vpcs.length === 0) return []
   const filter = { Filters: [{ Name: 'vpc-id', Values: found.vpcs.map(({ id }) => id) }] }
-  const interfaces = await api.all('DescribeNetworkInterfaces', filter, { what: 'network interfaces' }, signal, ({ NetworkInterfaces }) => NetworkInterfaces)
-  const own = new Set(found.instances.map(({ id }) => id))
-  return interfaces
-    .filter(({ TagSet, Attachment, Status }) => Status === 'in-use' && tagRecord(TagSet)[stageTag] === undefined && !own.has(Attachment?.InstanceId ?? ''))
-    .filter(({ Description = '' }) => !Description.startsWith('EFS mount target'))
-    .map(({ NetworkInterfaceId = '', Attachment, Description = '' }) =>
-      [NetworkInterfaceId, Attachment?.InstanceId, Description].filter((part) => part !== undefined && part !== '').join(' '),
-    )
+  const about = { what: 'what is in the network' }
+  const [interfaces, groups, subnets] = await together([
+    api.all('DescribeNetworkInterfaces', filter, about, signal, ({ NetworkInterfaces }) => NetworkInterfaces),
+    api.all('DescribeSecurityGroups', filter, about, signal, ({ SecurityGroups }) => SecurityGroups),
+    api.all('DescribeSubnets', filter, about, signal, ({ Subnets }) => Subnets),
+  ])
+  const own = new Set([...found.instances, ...found.groups, ...found.subnets].map(({ id }) => id))
+  const foreign = (id: string, tags: Parameters<typeof tagRecord>[0]): boolean => tagRecord(tags)[stageTag] === undefined && !own.has(id)
+  return [
+    ...interfaces
+      .filter(({ TagSet, Attachment, Status }) => Status === 'in-use' && foreign(Attachment?.InstanceId ?? '', TagSet))
+      .filter(({ Description = '' }) => !Description.startsWith('EFS mount target'))
+      .map(({ NetworkInterfaceId = '', Attachment, Description = '' }) =>
+        [NetworkInterfaceId, Attachment?.InstanceId, Description].filter((part) => part !== undefined && part !== '').join(' '),
+      ),
+    ...groups
+      .filter(({ GroupId = '', GroupName, Tags }) => GroupName !== 'default' && foreign(GroupId, Tags))
+      .map(({ GroupId, GroupName }) => `${GroupId} ${GroupName}`),
+    ...subnets.filter(({ SubnetId = '', Tags }) => foreign(SubnetId, Tags)).map(({ SubnetId, CidrBlock }) => `${SubnetId} ${CidrBlock}`),
+  ]
 }

@@ -63,14 +63,18 @@ export function awsProvider(): Provider {
       if (publicIp !== undefined) addresses.set(host.name, publicIp)
     }
   }
+  /** Never a private address: seen from here it is somebody else's. */
   const targetOf = (site: Site, name: string): SshTarget => {
-    const host = named(site, name)
+    const { settings } = named(site, name)
     const recorded = recordedAddress(site.contextDir, name)
+    const address = addresses.get(name) ?? recorded?.address
+    if (address === undefined)
+      throw new HiveError('unreachable', `${name} has no public address that is known here`, { host: name, hint: 'build-infra finds it, or gives it one' })
     return {
       host: name,
-      address: addresses.get(name) ?? recorded?.address ?? host.address,
+      address,
       port: recorded?.port ?? firstSshPort,
-      user: host.settings.admin,
+      user: settings.admin,
       identityFile: identityFileOf(site.contextDir),
       password: undefined,
     }
