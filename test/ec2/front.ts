@@ -170,6 +170,11 @@ export class Front {
     return made
   }
 
+  /** All writes that came are performed or dropped, those of clients that are gone too. */
+  quiet(): Promise<void> {
+    return this.#inTurn(async () => undefined)
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.then(work)
     this.#turn = mine.catch(() => undefined)

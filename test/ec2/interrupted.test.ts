@@ -62,6 +62,8 @@ async function dieAt(at: number, when: 'before' | 'after', work: (stage: TestSta
   } finally {
     stage.close()
     unhook()
+    // Whoever starts the next run needs longer than a call that was on its way.
+    await ec2.front.quiet()
   }
 }
 

@@ -4,7 +4,7 @@ import type { AwsApi } from './api.ts'
 import { codeOf } from './api.ts'
 import { volumeIs } from './apply-network.ts'
 import { meansNotFound } from './errors.ts'
-import type { FoundInstance } from './found.ts'
+import { type FoundInstance, gatewayOf } from './found.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { type AwsFound, observeInstances } from './observe.ts'
 import type { CallName, InputOf } from './sdk.ts'
@@ -52,12 +52,7 @@ export async function destroyAws(input: DestroyInput): Promise<void> {
     })(),
     ...found.groups.filter(({ name }) => name !== 'default').map(({ id }) => drop('DeleteSecurityGroup', { GroupId: id }, `security group ${id}`)),
   ])
-  await settled(
-    found.gateways.map(async ({ id, vpcId }) => {
-      if (vpcId !== undefined) await drop('DetachInternetGateway', { InternetGatewayId: id, VpcId: vpcId }, `internet gateway ${id}`)
-      await drop('DeleteInternetGateway', { InternetGatewayId: id }, `internet gateway ${id}`)
-    }),
-  )
+  await settled(found.gateways.map(({ id, vpcId }) => removeGateway(input, id, vpcId)))
   await settled(found.vpcs.map(({ id }) => drop('DeleteVpc', { VpcId: id }, `network ${id}`)))
 }
 
@@ -77,8 +72,22 @@ function removableVolumes(found: AwsFound): readonly string[] {
   return found.volumes.filter(({ id, state }) => !withInstance.has(id) && state !== 'deleting' && state !== 'deleted').map(({ id }) => id)
 }
 
-/** A thing that is gone already is gone; one that something else hangs on is tried again, unless that is not ours. */
-async function remove<N extends CallName>(input: DestroyInput, name: N, call: InputOf<N>, what: string): Promise<void> {
+async function removeGateway(input: DestroyInput, id: string, vpcId: string | undefined): Promise<void> {
+  const { api, signal } = input
+  const what = `internet gateway ${id}`
+  const detach = async (VpcId: string | undefined): Promise<void> => {
+    if (VpcId !== undefined) await remove(input, 'DetachInternetGateway', { InternetGatewayId: id, VpcId }, what)
+  }
+  await detach(vpcId)
+  await remove(input, 'DeleteInternetGateway', { InternetGatewayId: id }, what, async () => {
+    // A run that was cut off may have attached it a moment ago.
+    const { InternetGateways } = await api.call('DescribeInternetGateways', { Filters: [{ Name: 'internet-gateway-id', Values: [id] }] }, { what }, signal)
+    for (const gateway of InternetGateways ?? []) await detach(gatewayOf(gateway).vpcId)
+  })
+}
+
+/** A thing that is gone already is gone; one that something else hangs on is tried again after `clear`, unless that is not ours. */
+async function remove<N extends CallName>(input: DestroyInput, name: N, call: InputOf<N>, what: string, clear?: () => Promise<void>): Promise<void> {
   const { api, signal } = input
   const end = api.clock.now() + dependencyPatience
   for (let attempt = 0; ; attempt++) {
@@ -95,6 +104,7 @@ async function remove<N extends CallName>(input: DestroyInput, name: N, call: In
         await terminate(input, late)
         continue
       }
+      await clear?.()
       const others = await strangersIn(input)
       if (others.length > 0)
         throw new HiveError('blocked', `${what} can't be removed: in the network there is still ${others.join(', ')}, not made for this stage`, {
