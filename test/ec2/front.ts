@@ -13,6 +13,7 @@
  *   front.onAddresses((addresses, region) => …)    // all elastic addresses, after a change; waited for before the call is answered
  *   front.console = (instanceId) => text           // for GetConsoleOutput
  *   await front.settle()                           // all that is under way is at its end, and all that is new is known
+ *   await front.quiet()                            // all writes that came are performed or dropped
  *
  * By itself: ClientToken is honoured; writes go one at a time, and not at all when their client has gone before their
  * turn; what is in use or in a wrong state is refused (dependencies.ts, refusals.ts); terminated instances and deleted
