@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, wr
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../coordinator/providers/command.ts'
+import { defaultMirror } from '../../coordinator/providers/nspawn/base-root.ts'
 import { withLock } from '../../coordinator/providers/nspawn/lock.ts'
 
 const suite = 'bookworm'
@@ -51,7 +52,7 @@ async function mirror(): Promise<string> {
   const named = process.env['HIVE_DEBIAN_MIRROR']
   if (named !== undefined) return named
   const { stdout } = await run(['apt-get', 'indextargets', '--format', '$(REPO_URI)', `Codename: ${suite}`], { okCodes: [0, 100] })
-  return stdout.split('\n')[0]?.trim() || 'http://deb.debian.org/debian'
+  return stdout.split('\n')[0]?.trim() || defaultMirror
 }
 
 async function build(

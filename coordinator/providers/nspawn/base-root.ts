@@ -7,7 +7,7 @@ import { run } from '../command.ts'
 import { withLock } from './lock.ts'
 
 const suite = 'bookworm'
-const defaultMirror = 'http://deb.debian.org/debian'
+export const defaultMirror = 'http://deb.debian.org/debian'
 
 /** Without these apt can't go on by itself. */
 const bootPackages = ['systemd', 'systemd-sysv', 'dbus', 'ca-certificates', 'udev', 'kmod', 'procps', 'locales', 'tzdata']
