@@ -3,6 +3,7 @@ import { HiveError } from '../../proto/errors.ts'
 import { identityFileOf } from '../bootstrap/stage-key.ts'
 import type { PlannedStep } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
+import { hostNamed } from './host-named.ts'
 import type { Provider, ProviderAction } from './provider.ts'
 
 export interface PlanOnlyProvider extends Provider {
@@ -71,8 +72,7 @@ export function planOnlyProvider(name: string): PlanOnlyProvider {
     start: never,
     destroy: never,
     sshTarget: (site, name) => {
-      const host = site.hosts.find((candidate) => candidate.name === name)
-      if (host === undefined) throw new HiveError('not-found', `there is no host ${name} in stage ${site.stage}`)
+      const host = hostNamed(site, name)
       return {
         host: name,
         address: host.address,

@@ -11,12 +11,12 @@ import {
   type MountTargetDescription,
   paginateDescribeFileSystems,
   paginateDescribeMountTargets,
-  type Tag,
   TagResourceCommand,
 } from '@aws-sdk/client-efs'
 import type { Emit } from '../../events.ts'
 import { creationToken, type EfsCandidate, type EfsIdentity, type EfsTarget, type EfsWant, wantedTags } from './efs-plan.ts'
 import { type Clock, realClock } from './efs-wait.ts'
+import { tagList, tagRecord } from './tags.ts'
 
 /** Sends a call; turns what it throws into an error that names the call's IAM action and the resource. */
 export type EfsCall = <T>(about: { readonly action: string; readonly resource: string }, send: () => Promise<T>) => Promise<T>
@@ -42,10 +42,6 @@ const unless =
     if (error instanceof Error && names.includes(error.name)) return answer
     throw error
   }
-
-const tagRecord = (tags: readonly Tag[] | undefined): Readonly<Record<string, string>> =>
-  Object.fromEntries((tags ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? '']))
-const tagList = (tags: Readonly<Record<string, string>>): Tag[] => Object.entries(tags).map(([Key, Value]) => ({ Key, Value }))
 
 async function collect<P, T>(pages: AsyncIterable<P>, items: (page: P) => readonly T[] | undefined): Promise<readonly T[]> {
   const all: T[] = []

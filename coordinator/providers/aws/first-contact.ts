@@ -9,7 +9,7 @@ import type { MadeHost } from './apply-hosts.ts'
 import { untilAnswer } from './wait.ts'
 
 /** Milliseconds: hive-builder waits as long. */
-export const firstContactPatience = 600_000
+const firstContactPatience = 600_000
 
 export interface Contact {
   readonly api: AwsApi

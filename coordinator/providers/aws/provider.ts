@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { HiveError } from '../../../proto/errors.ts'
 import { recordedAddress } from '../../bootstrap/ssh-config.ts'
 import { ensureStageKey, identityFileOf } from '../../bootstrap/stage-key.ts'
-import type { Host, Site } from '../../inventory/site.ts'
+import type { Site } from '../../inventory/site.ts'
+import { hostNamed } from '../host-named.ts'
 import type { HostPower, Provider, ProviderContext, SshTarget } from '../provider.ts'
 import { type AwsApi, openAws } from './api.ts'
 import { applyAws } from './apply.ts'
@@ -23,12 +24,6 @@ import { type AwsWant, awsWant } from './want.ts'
 
 /** sshd of a new instance; setup-hosts may give it another port. */
 const firstSshPort = 22
-
-const named = (site: Site, name: string): Host => {
-  const host = site.hosts.find((candidate) => candidate.name === name)
-  if (host === undefined) throw new HiveError('not-found', `there is no host ${name} in stage ${site.stage}`)
-  return host
-}
 
 /** The stage's public key where it exists already. */
 const publicKeyIn = (contextDir: string): string | undefined => {
@@ -65,7 +60,7 @@ export function awsProvider(): Provider {
   }
   /** Never a private address: seen from here it is somebody else's. */
   const targetOf = (site: Site, name: string): SshTarget => {
-    const { settings } = named(site, name)
+    const { settings } = hostNamed(site, name)
     const recorded = recordedAddress(site.contextDir, name)
     const address = addresses.get(name) ?? recorded?.address
     if (address === undefined)

@@ -6,6 +6,7 @@ import { ensureStageKey, identityFileOf } from '../../bootstrap/stage-key.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import { writeFileAtomic } from '../../run/atomic-file.ts'
 import { allOrErrors } from '../all-or-errors.ts'
+import { hostNamed } from '../host-named.ts'
 import type { HostPower, Provider, ProviderAction, ProviderContext, SshTarget } from '../provider.ts'
 import { ensureBaseRoot } from './base-root.ts'
 import { bringUp, firstSshPort, type HostWork, putDown, remove, removeFolder } from './hosts.ts'
@@ -30,12 +31,6 @@ const locked = <T>(context: ProviderContext, stage: StageFolder, body: () => Pro
     () => context.emit({ code: 'notice', message: `another command works on the hosts of stage ${context.site.stage}; waiting for it` }),
     body,
   )
-
-const named = (site: Site, name: string): Host => {
-  const host = site.hosts.find((candidate) => candidate.name === name)
-  if (host === undefined) throw new HiveError('not-found', `there is no host ${name} in stage ${site.stage}`)
-  return host
-}
 
 async function hostWork(context: ProviderContext, stage: StageFolder): Promise<HostWork> {
   const { site, signal } = context
@@ -161,18 +156,18 @@ export const nspawnProvider: Provider = {
   async power(context, name, action) {
     assertMachineCan()
     const stage = stageFolder(context.site)
-    const host = named(context.site, name)
+    const host = hostNamed(context.site, name)
     await locked(context, stage, () => (action === 'off' ? killMachine(hostFolder(stage, host.shortName)) : raise(context, stage, [host])))
   },
 
   async cable(context, name, action) {
     assertMachineCan()
     const stage = stageFolder(context.site)
-    await setCable(stage, hostFolder(stage, named(context.site, name).shortName), action === 'plug' ? 'up' : 'down')
+    await setCable(stage, hostFolder(stage, hostNamed(context.site, name).shortName), action === 'plug' ? 'up' : 'down')
   },
 
   sshTarget(site, name): SshTarget {
-    const host = named(site, name)
+    const host = hostNamed(site, name)
     const ports = [...new Set([host.settings.sshdPort, firstSshPort])]
     const port = process.platform === 'linux' ? listeningPort(hostFolder(stageFolder(site), host.shortName), ports) : undefined
     return { host: name, address: host.address, port: port ?? firstSshPort, user: 'root', identityFile: identityFileOf(site.contextDir), password: undefined }

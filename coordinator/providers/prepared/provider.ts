@@ -4,14 +4,9 @@ import { onHost } from '../../bootstrap/ssh.ts'
 import { ensureStageKey, identityFileOf } from '../../bootstrap/stage-key.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import { allOrErrors } from '../all-or-errors.ts'
+import { hostNamed } from '../host-named.ts'
 import type { HostPower, Provider, ProviderAction, ProviderContext, SshTarget } from '../provider.ts'
 import { createAdminScript } from './create-admin.ts'
-
-const named = (site: Site, name: string): Host => {
-  const host = site.hosts.find((candidate) => candidate.name === name)
-  if (host === undefined) throw new HiveError('not-found', `there is no host ${name} in stage ${site.stage}`)
-  return host
-}
 
 const byKey = (site: Site, host: Host): SshTarget => ({
   host: host.name,
@@ -91,5 +86,5 @@ export const preparedProvider: Provider = {
   start: notOurs('start'),
   destroy: notOurs('destroy'),
 
-  sshTarget: (site, name) => byKey(site, named(site, name)),
+  sshTarget: (site, name) => byKey(site, hostNamed(site, name)),
 }
