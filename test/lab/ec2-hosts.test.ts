@@ -102,7 +102,9 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
 
   await context.test('it has the name of the user data and the admins of both', async () => {
     assert.equal(await answers('ec2-user', PublicIp), 'staging-hive0')
-    assert.match((await ssh('ec2-user', PublicIp, 'cloud-init', 'status', '--wait')).stdout, /status: done/)
+    // cloud-init makes the host's keys anew while sshd answers already: a log-in between the two is closed.
+    const done = await eventually('the end of cloud-init', 60_000, async () => (await ssh('ec2-user', PublicIp, 'cloud-init', 'status', '--wait')).stdout)
+    assert.match(done, /status: done/)
     assert.equal((await ssh('admin', PublicIp, 'sudo', 'whoami')).stdout.trim(), 'root')
     await assert.rejects(ssh('root', PublicIp, 'true'))
   })
