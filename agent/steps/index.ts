@@ -2,6 +2,9 @@
 import { buildImage } from './build-image.ts'
 import { ensureArchivedImage } from './ensure-archived-image.ts'
 import { ensureBlock } from './ensure-block.ts'
+import { ensureDrbdModule } from './ensure-drbd-module.ts'
+import { ensureDrbdResource } from './ensure-drbd-resource.ts'
+import { ensureDrbdVolume } from './ensure-drbd-volume.ts'
 import { ensureFiles } from './ensure-files.ts'
 import { ensureHostname } from './ensure-hostname.ts'
 import { ensureImage } from './ensure-image.ts'
@@ -19,6 +22,7 @@ import { ensureTrustAnchor } from './ensure-trust-anchor.ts'
 import { ensureUnit } from './ensure-unit.ts'
 import { ensureUsers } from './ensure-users.ts'
 import { ensureVolume } from './ensure-volume.ts'
+import { ensureVolumeGroup } from './ensure-volume-group.ts'
 import type { Executors } from './executor.ts'
 import { runRoles } from './run-roles.ts'
 
@@ -42,6 +46,10 @@ export const executors: Executors = {
   ensureImage,
   ensureService,
   ensureArchivedImage,
+  ensureVolumeGroup,
+  ensureDrbdModule,
+  ensureDrbdResource,
+  ensureDrbdVolume,
   buildImage,
   runRoles,
 }

@@ -1,0 +1,7 @@
+import type { EnsureDrbdResource } from '#gen/hive/v1/steps_storage.ts'
+import { blocked, type Executor } from './executor.ts'
+
+export const ensureDrbdResource: Executor<EnsureDrbdResource> = {
+  check: () => Promise.resolve(blocked('this agent cannot do that yet')),
+  apply: () => Promise.resolve(),
+}
