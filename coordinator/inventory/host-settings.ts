@@ -38,5 +38,16 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     mirroredDiskSizeGb: read.wholeNumber('hive_mirrored_disk_size'),
     memoryMb: read.wholeNumber('hive_memory_size'),
     cpus: read.number('hive_cpus'),
+    nspawnBinds: bindsOf(read),
   }
+}
+
+function bindsOf(read: Converter): readonly string[] {
+  const name = 'hive_nspawn_binds'
+  const binds = read.texts(name) ?? []
+  binds.forEach((bind, index) => {
+    if (!/^\/[^:\s]*:\/[^:\s]+$/.test(bind))
+      read.wrong(name, `'${bind}' is no bind`, 'write SOURCE:TARGET, both absolute, without blanks and further colons', read.within(name, index))
+  })
+  return binds
 }

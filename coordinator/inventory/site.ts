@@ -103,6 +103,8 @@ export interface HostSettings {
   readonly mirroredDiskSizeGb: number | undefined
   readonly memoryMb: number | undefined
   readonly cpus: number | undefined
+  /** SOURCE:TARGET, absolute paths of this machine and of the host: what provider nspawn binds into its hosts. */
+  readonly nspawnBinds: readonly string[]
 }
 
 export interface Network {
