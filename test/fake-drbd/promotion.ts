@@ -106,6 +106,8 @@ export function considerGeneration(world: World, member: Member): void {
 export function written(world: World, member: Member, kib: number): void {
   const { resource } = member
   if (resource.role !== 'Primary') return
+  // It hangs until every silent peer is missed: nothing of it counts yet.
+  if (peersOf(resource).some((peer) => peer.state === 'Connected' && liveEnd(world.state, { ...member, peer }) === undefined)) return
   considerGeneration(world, member)
   const absent = [...absentVoters(resource), ...(resource.device?.disk === 'Diskless' && !resource.device.client ? [resource.nodeId] : [])]
   for (const copy of copiesOf(world.state, member)) {
