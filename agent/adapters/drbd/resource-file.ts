@@ -21,18 +21,6 @@ export interface ResourceFileSpec {
   readonly sharedSecret: string
 }
 
-/** /etc/drbd.d/global_common.conf. */
-export const globalCommonConf = `# Made by hive; changes are overwritten.
-global {
-  # Nothing is told to LINBIT's counter of installations.
-  usage-count no;
-  # How many devices the module prepares for: device ids go up to 255, sites have tens of volumes.
-  minor-count 128;
-}
-common {
-}
-`
-
 type Line = readonly [setting: string, why: string]
 
 const options: readonly Line[] = [
