@@ -28,7 +28,10 @@ export function syncTowards(status: DrbdResourceStatus): SyncState | undefined {
   if (device === undefined || device.diskState !== 'Inconsistent') return undefined
   const peers = status.connections.flatMap((connection) => connection.peerDevices.map((peer) => ({ name: connection.name, peer })))
   const running = peers.filter(({ peer }) => syncing.has(peer.replicationState))
-  const sources = running.length > 0 ? running : peers.filter(({ peer }) => peer.replicationState !== 'Off' && peer.peerDiskState === 'UpToDate')
+  // A host that waits for its turn counts what the active one has left once more.
+  const active = running.filter(({ peer }) => peer.replicationState === 'SyncTarget')
+  const sources =
+    active.length > 0 ? active : running.length > 0 ? running : peers.filter(({ peer }) => peer.replicationState !== 'Off' && peer.peerDiskState === 'UpToDate')
   if (sources.length === 0) return undefined
   const left = sources.map(({ peer }) => peer.outOfSyncKib)
   return {
