@@ -73,9 +73,25 @@ export function mirroredVolumeSteps(volume: Volume, site: Site, state: StageStat
         fstype,
         diskful: holders.map((host) => host.name),
         noFormat: isTrue(site.variable(maker.name, 'hive_no_format')),
+        thin: resource.thinPool !== '',
+        volumeGroup: pool.volumeGroup,
       },
       { needs: hives.map(resourceId), timeoutSeconds: volumeSeconds },
     ),
+    // The file system grows where it is mounted, which the host that does the rest need not be.
+    ...holders
+      .filter((host) => host !== maker)
+      .map((host) =>
+        step(
+          phase,
+          `drbd-file-system ${name}`,
+          host.name,
+          `mirrored volume ${name}: its file system fills it`,
+          'ensureDrbdFileSystem',
+          { name, minor, fstype, sizeBytes, volumeGroup: pool.volumeGroup },
+          { needs: [stepId(phase, `drbd-volume ${name}`, maker.name)] },
+        ),
+      ),
     ...hives.map((host) =>
       step(phase, name, host.name, `volume ${name}`, 'ensureVolume', {
         name,

@@ -64,7 +64,7 @@ suite('a mirrored volume', () => {
         id: 'build-volumes/drbd-volume data@s-hive0.site',
         host: 's-hive0.site',
         needs: names.map((name) => `build-volumes/drbd-resource data@${name}`),
-        spec: { name: 'data', minor: 7, fstype: 'xfs', sizeBytes: 20n * 2n ** 30n, diskful: names, noFormat: false },
+        spec: { name: 'data', minor: 7, fstype: 'xfs', sizeBytes: 20n * 2n ** 30n, diskful: names, noFormat: false, thin: true, volumeGroup: 'drbdvg' },
       },
     ])
   })
@@ -91,7 +91,7 @@ suite('a mirrored volume', () => {
 
   test('waits for no other volume', async () => {
     const { steps } = await built(site({ volumes: [mirrored(), mirrored({ name: 'logs', deviceId: 8 })] }))
-    assert.equal(steps.length, 14)
+    assert.equal(steps.length, 18)
     for (const made of steps) for (const need of made.needs) assert.equal(need.includes('logs'), made.id.includes('logs'))
   })
 
@@ -131,7 +131,7 @@ suite('a mirrored volume', () => {
     const { steps } = await built(made, facts(made, {}), { ...everything, hosts: new Set(['s-hive1.site']), volumes: new Set(['logs']) })
     assert.deepEqual(
       steps.map(({ id }) => id),
-      ['build-volumes/drbd-resource logs@s-hive1.site', 'build-volumes/logs@s-hive1.site'],
+      ['build-volumes/drbd-resource logs@s-hive1.site', 'build-volumes/drbd-file-system logs@s-hive1.site', 'build-volumes/logs@s-hive1.site'],
     )
   })
 
