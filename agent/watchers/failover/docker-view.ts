@@ -51,7 +51,9 @@ async function asManager({ NodeID }: DaemonInfo['Swarm'], signal: AbortSignal): 
     return NodeID === undefined || NodeID === '' ? { kind: 'unknown' } : { kind: 'majority', nodeId: NodeID, tasks: tasksWithVolumes(services, tasks, nodes) }
   } catch (error) {
     // A question that only takes too long says nothing of the majority: docker's own word for it does.
-    return isWithoutLeader(error) && !(error instanceof HiveError && error.code === 'timeout') ? { kind: 'no-majority', said: messageOf(error) } : { kind: 'unknown' }
+    return isWithoutLeader(error) && !(error instanceof HiveError && error.code === 'timeout')
+      ? { kind: 'no-majority', said: messageOf(error) }
+      : { kind: 'unknown' }
   }
 }
 

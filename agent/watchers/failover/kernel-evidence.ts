@@ -48,10 +48,16 @@ export function refusedWhilePrimary(lines: readonly string[], resource: string, 
 }
 
 /** The lines by which a peer that was Primary with older data hung up on this host, whose data is newer; empty where it did not. */
-export function peerLeftAsPrimary(lines: readonly string[], resource: string, peer: { readonly name: string; readonly nodeId: number }, nodeId: number): readonly string[] {
+export function peerLeftAsPrimary(
+  lines: readonly string[],
+  resource: string,
+  peer: { readonly name: string; readonly nodeId: number },
+  nodeId: number,
+): readonly string[] {
   const attempt = lastAttempt(lines, resource, peer.name)
   const asked = attempt.find(
-    (line) => line.includes(`drbd ${resource}: Preparing remote state change `) && line.includes(`: ${peer.nodeId}->${nodeId} role( Primary ) conn( Connected )`),
+    (line) =>
+      line.includes(`drbd ${resource}: Preparing remote state change `) && line.includes(`: ${peer.nodeId}->${nodeId} role( Primary ) conn( Connected )`),
   )
   const newer = attempt.find((line) => ofPeer(line, resource, peer.name) && /uuid_compare\(\)=source-use-bitmap by rule=/.test(line))
   const left = attempt.find((line) => ofPeer(line, resource, peer.name) && /conn\( Connecting -> Disconnecting \) \[receive-disconnect\]/.test(line))

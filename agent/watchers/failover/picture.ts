@@ -78,7 +78,9 @@ const aboutToStart = 60_000
 
 /** Containers that have the volume, or a folder in it, now or within moments. */
 export function usersOf(volume: VolumeView, docker: DockerView, now: number): readonly ContainerView[] {
-  const folders = [...new Set([...volume.mounts.map(({ mountPoint }) => mountPoint), docker.volumes.get(volume.name)?.folder ?? ''])].filter((folder) => folder !== '')
+  const folders = [...new Set([...volume.mounts.map(({ mountPoint }) => mountPoint), docker.volumes.get(volume.name)?.folder ?? ''])].filter(
+    (folder) => folder !== '',
+  )
   const inside = (folder: string): boolean => folders.some((mount) => folder === mount || folder.startsWith(`${mount}/`))
   return docker.containers.filter(
     (container) =>

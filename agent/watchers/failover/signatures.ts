@@ -170,7 +170,11 @@ export const findings = (picture: Picture, now: number): readonly Finding[] =>
   signatureNames.flatMap((signature) =>
     picture.volumes
       .filter(({ busy }) => !busy)
-      .flatMap((volume) => signatureOf(signature).find(volume, picture, now).map((one) => ({ ...one, signature, volume: volume.name }))),
+      .flatMap((volume) =>
+        signatureOf(signature)
+          .find(volume, picture, now)
+          .map((one) => ({ ...one, signature, volume: volume.name })),
+      ),
   )
 
 /** Connections that stand alone while all others are in order, where the log was read and knows of no split brain. */
@@ -190,7 +194,9 @@ function wantedElsewhere(volume: VolumeView, swarm: DockerView['swarm'] & { kind
   const elsewhere = wanted.filter(({ nodeId }) => nodeId !== '')
   if (elsewhere.length > 0) return elsewhere.map(({ service, nodeName }) => `swarm wants ${service} on ${nodeName}`)
   const minor = volume.status.devices[0]?.minor
-  return tasks.filter((task) => isHindered(task, swarm.nodeId, `/dev/drbd${minor}`, now)).map(({ service, nodeName, error }) => `${service} failed on ${nodeName}: ${error}`)
+  return tasks
+    .filter((task) => isHindered(task, swarm.nodeId, `/dev/drbd${minor}`, now))
+    .map(({ service, nodeName, error }) => `${service} failed on ${nodeName}: ${error}`)
 }
 
 /** A task on another host that could not mount the device, as it is where another host is Primary or holds it open. */

@@ -92,7 +92,11 @@ export function superviseOnce(picture: Picture, memory: Memory, now: number, hel
     if (now - sighting.first < signatureOf(finding.signature).holds * 1000 || chosen !== undefined) continue
     const why = whyNot(finding, memory, now, held)
     if (why === undefined) {
-      chosen = { memory: spent(memory, finding, now), action: finding, evidence: [{ ...about(finding), kind: 'acts', what: inWords(finding), lines: finding.evidence }] }
+      chosen = {
+        memory: spent(memory, finding, now),
+        action: finding,
+        evidence: [{ ...about(finding), kind: 'acts', what: inWords(finding), lines: finding.evidence }],
+      }
       continue
     }
     if (sighting.told !== why.kind) evidence.push({ ...about(finding), ...why, lines: finding.evidence })
