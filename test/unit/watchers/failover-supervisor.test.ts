@@ -18,10 +18,10 @@ const helped: Result = { kind: 'helped', what: 'data is Secondary', lines: [] }
 const useless: Result = { kind: 'did-not-help', what: 'held open', lines: ['open: /dev/drbd1 by dd (pid 7)'] }
 
 let folder: string
-beforeEach(() => {
+const makeFolder = (): void => {
   folder = mkdtempSync(join(tmpdir(), 'supervisor-'))
-})
-afterEach(() => rmSync(folder, { recursive: true }))
+}
+const removeFolder = (): void => rmSync(folder, { recursive: true })
 
 /** A supervisor with a clock of its own; each `look` is five seconds after the one before. */
 function bench({
@@ -70,6 +70,9 @@ function bench({
 }
 
 suite('the supervisor', () => {
+  beforeEach(makeFolder)
+  afterEach(removeFolder)
+
   test('acts once the finding has held, and serves the evidence', async () => {
     const { look, acts, kinds, supervisor } = bench()
     await look(6)
@@ -180,6 +183,9 @@ suite('the supervisor', () => {
 })
 
 suite('a host', () => {
+  beforeEach(makeFolder)
+  afterEach(removeFolder)
+
   test('has mirrored volumes where it has resource files', async () => {
     assert.equal(await hasResources(join(folder, 'none')), false)
     writeFileSync(join(folder, 'global_common.conf'), '')
