@@ -16,6 +16,8 @@ export interface Package {
   readonly tags?: readonly string[]
   /** Files that it has, empty. */
   readonly files?: readonly string[]
+  /** Programs that it has: path → text. */
+  readonly programs?: Readonly<Record<string, string>>
 }
 
 export const named = (...names: readonly string[]): readonly Package[] => names.map((name) => ({ name }))
@@ -26,8 +28,10 @@ export const rpms = '/root/rpmbuild/RPMS/noarch'
 export const makeKey = (): string => sh('gpg', '--batch', '--quiet', '--passphrase', '', '--quick-gen-key', 'hive', 'rsa2048', 'sign', 'never')
 
 /** Builds it and answers its file. */
-export function build({ name, version = '1.0', tags = [], files = [] }: Package, signed = true): string {
+export function build({ name, version = '1.0', tags = [], files = [], programs = {} }: Package, signed = true): string {
   const spec = `/tmp/${name}.spec`
+  const all: readonly (readonly [string, string])[] = [...files.map((file) => [file, ''] as const), ...Object.entries(programs)]
+  const put = all.flatMap(([file, text]) => [`mkdir -p %{buildroot}${dirname(file)}`, `cat > %{buildroot}${file} <<'END'`, text, 'END'])
   const lines = [
     `Name: ${name}`,
     `Version: ${version}`,
@@ -37,9 +41,10 @@ export function build({ name, version = '1.0', tags = [], files = [] }: Package,
     'BuildArch: noarch',
     ...tags,
     '%description',
-    ...(files.length === 0 ? [] : ['%install', ...files.flatMap((file) => [`mkdir -p %{buildroot}${dirname(file)}`, `: > %{buildroot}${file}`])]),
+    ...(put.length === 0 ? [] : ['%install', ...put]),
     '%files',
     ...files,
+    ...Object.keys(programs).map((file) => `%attr(755,root,root) ${file}`),
   ]
   writeFileSync(spec, `${lines.join('\n')}\n`)
   sh('rpmbuild', '-bb', '--quiet', spec)
