@@ -52,8 +52,8 @@ export const executors: Executors = {
   ensureDrbdModule,
   ensureDrbdResource,
   ensureDrbdVolume,
-  removeMirroredVolume,
   ensureDrbdFileSystem,
+  removeMirroredVolume,
   buildImage,
   runRoles,
 }

@@ -13,16 +13,18 @@ import { recentInfo, recentServices } from '../adapters/docker/recent.ts'
 import { inspectVolume } from '../adapters/docker/volumes.ts'
 import { dockerDelete, dockerGet } from '../adapters/docker.ts'
 import { readStatusOf } from '../adapters/drbd/read-status.ts'
+import { configFile, previousFile, readResourceFile, resourceFile } from '../adapters/drbd/resource-store.ts'
+import { unitOf } from '../adapters/drbd/resource-unit.ts'
 import { drbdsetup } from '../adapters/drbd/tools.ts'
-import { readText, removeFile } from '../adapters/files.ts'
+import { note } from '../adapters/drbd/volume-notes.ts'
+import { exists, removeFile } from '../adapters/files.ts'
 import { lvm, readVolumes } from '../adapters/lvm.ts'
 import { holdersOf } from '../adapters/mounts.ts'
 import { systemctl, unitStatus } from '../adapters/systemd.ts'
+import { decideRemoval, type RemovalFacts, volumeGroupIn } from './drbd/decide-removal.ts'
 import type { Executor, StepContext } from './executor.ts'
-import { decideRemoval, type RemovalFacts, volumeGroupIn } from './remove-mirrored-volume/decide.ts'
 
-const resourceFile = (name: string): string => `/etc/drbd.d/${name}.res`
-const unitOf = (name: string): string => `drbd-resource@${name}.service`
+const filesOf = (name: string): readonly string[] => [configFile(name), previousFile(name), resourceFile(name)]
 
 export const removeMirroredVolume: Executor<RemoveMirroredVolume> = {
   exclusive: (spec) => `volume ${spec.name}`,
@@ -39,7 +41,9 @@ export const removeMirroredVolume: Executor<RemoveMirroredVolume> = {
     if (facts.unitActive) await systemctl('stop', unitOf(name), signal)
     if ((await readStatusOf(name, signal)) !== undefined) await drbdsetup(['down', name], { signal })
     if (facts.dockerDevice !== undefined) await dockerDelete(`/volumes/${encodeURIComponent(name)}`, { signal })
-    await removeFile(resourceFile(name))
+    for (const file of facts.files) await removeFile(file)
+    // Another volume of this name must not find what was begun with this one.
+    await note(name, { madeDisk: undefined, firstGeneration: undefined, formatting: undefined, forget: undefined })
     for (const volumeGroup of facts.volumeGroups) {
       context.log(`logical volume ${volumeGroup}/${name} is removed, the data of ${name} (minor ${minor}) on this host with it`)
       await lvm(['lvremove', '--yes', `${volumeGroup}/${name}`], { signal })
@@ -49,8 +53,8 @@ export const removeMirroredVolume: Executor<RemoveMirroredVolume> = {
 
 async function look(spec: RemoveMirroredVolume, { signal }: StepContext): Promise<RemovalFacts> {
   const { name, minor } = spec
-  const text = await readText(resourceFile(name))
-  const groups = new Set([...spec.volumeGroups, ...volumeGroupIn(text, name)])
+  const groups = new Set([...spec.volumeGroups, ...volumeGroupIn((await readResourceFile(name)) ?? '', name)])
+  const files = await Promise.all(filesOf(name).map(async (file) => ((await exists(file)) ? [file] : [])))
   const [volume, containers, services, resource, holders, volumes, unit] = await Promise.all([
     inspectVolume(name, signal),
     dockerGet<readonly ContainerListed[]>('/containers/json', { query: { all: 'true', filters: { volume: [name] } }, signal }),
@@ -66,7 +70,7 @@ async function look(spec: RemoveMirroredVolume, { signal }: StepContext): Promis
     services,
     resource,
     holders,
-    hasResourceFile: text !== '',
+    files: files.flat(),
     unitEnabled: unit.file.startsWith('enabled'),
     unitActive: unit.active === 'active',
     volumeGroups: volumes.filter((one) => one.name === name && groups.has(one.volumeGroup)).map(({ volumeGroup }) => volumeGroup),

@@ -19,7 +19,11 @@ async function stage(t: TestContext, inventory: { readonly volumes?: readonly Vo
   const { volumes = [volume({ name: 'data', kind: 'drbd' })], services = [] } = inventory
   const site = { ...lab.site, root, volumes, services }
   for (const host of ['h0', 'h1', 'h2']) lab.script.destroying.add(`${host}:remove old`)
-  return { lab, remove: (name: string) => deleteVolume(lab.input([], { site, agents: lab.otherAgents() }), name), devices: () => allocationsIn(readPersistents(root), 'private').devices }
+  return {
+    lab,
+    remove: (name: string) => deleteVolume(lab.input([], { site, agents: lab.otherAgents() }), name),
+    devices: () => allocationsIn(readPersistents(root), 'private').devices,
+  }
 }
 const refused = (code: string, message: RegExp) => (error: unknown) =>
   error instanceof HiveError && error.code === code && message.test(`${error.message} ${error.hint}`)

@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { renderResource } from '../../../agent/adapters/drbd/resource-file.ts'
 import { parseStatus } from '../../../agent/adapters/drbd/status.ts'
-import { decideRemoval, type RemovalFacts, volumeGroupIn } from '../../../agent/steps/remove-mirrored-volume/decide.ts'
+import { decideRemoval, type RemovalFacts, volumeGroupIn } from '../../../agent/steps/drbd/decide-removal.ts'
 
 const spec = { name: 'hive', minor: 1 }
 const recorded = (path: string) => parseStatus(readFileSync(new URL(`../../fixtures/drbd9/${path}`, import.meta.url), 'utf8'))[0]
@@ -14,12 +14,12 @@ const nothing: RemovalFacts = {
   services: [],
   resource: undefined,
   holders: [],
-  hasResourceFile: false,
+  files: [],
   unitEnabled: false,
   unitActive: false,
   volumeGroups: [],
 }
-const whole: RemovalFacts = { ...nothing, dockerDevice: '/dev/drbd1', hasResourceFile: true, unitEnabled: true, volumeGroups: ['drbdvg'] }
+const whole: RemovalFacts = { ...nothing, dockerDevice: '/dev/drbd1', files: ['/etc/drbd.d/hive.res'], unitEnabled: true, volumeGroups: ['drbdvg'] }
 const why = (facts: RemovalFacts): string => {
   const outcome = decideRemoval(spec, facts)
   return outcome.kind === 'blocked' ? outcome.reason : outcome.kind
@@ -62,7 +62,7 @@ suite('the removal of a mirrored volume on a host', () => {
       services: fc.array(fc.constant('s'), { maxLength: 1 }),
       resource: fc.constant(undefined),
       holders: fc.array(fc.constant({ kind: 'mount' as const, pid: 1, command: 'x', what: '/m' }), { maxLength: 1 }),
-      hasResourceFile: fc.boolean(),
+      files: fc.subarray(['/etc/drbd.d/hive.res']),
       unitEnabled: fc.boolean(),
       unitActive: fc.boolean(),
       volumeGroups: fc.subarray(['a', 'b']),

@@ -15,7 +15,8 @@ export interface RemovalFacts {
   readonly services: readonly string[]
   readonly resource: DrbdResourceStatus | undefined
   readonly holders: readonly Holder[]
-  readonly hasResourceFile: boolean
+  /** Its resource file and what belongs to it. */
+  readonly files: readonly string[]
   readonly unitEnabled: boolean
   readonly unitActive: boolean
   /** Those that have a logical volume of that name. */
@@ -38,7 +39,7 @@ export function decideRemoval({ name, minor }: Pick<RemoveMirroredVolume, 'name'
   const parts = [
     ...(dockerDevice === undefined ? [] : ['docker volume']),
     ...(resource === undefined ? [] : ['resource']),
-    ...(facts.hasResourceFile ? [`/etc/drbd.d/${name}.res`] : []),
+    ...facts.files,
     ...(facts.unitEnabled ? [`drbd-resource@${name}.service`] : []),
     ...volumeGroups.map((group) => `logical volume ${group}/${name}`),
   ]
