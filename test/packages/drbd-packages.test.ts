@@ -21,6 +21,11 @@ suite("DRBD's packages by dnf", () => {
     assert.deepEqual(seen.afterTooOld, ['kernel 5.14.0'])
   })
 
+  test('a module for another kernel is not installed, nor is that kernel', () => {
+    assert.deepEqual(seen.newKernelOnly, { code: 'blocked', message: 'no build of kmod-drbd9x is for kernel 5.14.0-1.x86_64' })
+    assert.deepEqual(seen.afterNewKernelOnly, ['kernel 5.14.0'])
+  })
+
   test('the newest module that fits the installed kernel is taken, and no kernel comes along', () => {
     assert.equal(seen.fromElrepo, undefined)
     assert.deepEqual(seen.afterElrepo, ['drbd9x-utils 9.34.0', 'kernel 5.14.0', 'kmod-drbd9x 9.3.3'])

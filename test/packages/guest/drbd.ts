@@ -3,7 +3,7 @@
  * an EL host, all empty. Only grubby is a stand-in: it writes what the real one writes. Writes what it saw as JSON; the test judges it.
  */
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { installKernel, installModule } from '../../../agent/adapters/drbd/install-module.ts'
 import { writable } from '../../../agent/adapters/gate.ts'
 import { hold, missingHolds } from '../../../agent/adapters/kernel-hold.ts'
@@ -36,8 +36,8 @@ const base: readonly Package[] = [
 const elrepo = '/srv/elrepo/elrepo/el9/x86_64'
 
 const work = workOf(context)
-const install = (url: string, hasTools = false): Promise<Refusal | undefined> =>
-  refusalOf(writable(() => installModule(url, 'dnf', releaseOf(old), hasTools, work)))
+const install = (url: string, tools = true): Promise<Refusal | undefined> =>
+  refusalOf(writable(() => installModule({ url, system: 'dnf', kernel: releaseOf(old), module: true, tools }, work)))
 
 /** NAME VERSION of packages of DRBD and kernels, sorted. */
 const versions = (): readonly string[] =>
@@ -63,6 +63,8 @@ export interface Seen {
   readonly missing: Refusal | undefined
   readonly tooOld: Refusal | undefined
   readonly afterTooOld: readonly string[]
+  readonly newKernelOnly: Refusal | undefined
+  readonly afterNewKernelOnly: readonly string[]
   readonly fromElrepo: Refusal | undefined
   readonly afterElrepo: readonly string[]
   readonly dnfConf: string
@@ -98,7 +100,12 @@ async function main(): Promise<Seen> {
   const tooOld = await install('')
   const afterTooOld = versions()
 
-  refresh(elrepoModule('9.3.3', old), elrepoModule('9.3.4', recent))
+  rmSync(elrepo, { recursive: true })
+  refresh(elrepoModule('9.3.4', recent), { name: 'drbd9x-utils', version: '9.34.0' })
+  const newKernelOnly = await install('')
+  const afterNewKernelOnly = versions()
+
+  refresh(elrepoModule('9.3.3', old))
   const fromElrepo = await install('')
   const afterElrepo = versions()
 
@@ -120,7 +127,7 @@ async function main(): Promise<Seen> {
   repository('/srv/careless', '/srv/careless.key', named('not-signed'), false)
   writeFileSync('/etc/yum.repos.d/careless.repo', '[careless]\nname=careless\nbaseurl=file:///srv/careless\ngpgcheck=1\ngpgkey=file:///srv/careless.key\n')
   const careless: Package = { name: 'drbd-km-careless', version: '9.3.5', files: [drbdKo(old)], tags: ['Requires: not-signed'] }
-  const unsignedDependency = await install(archive('careless', [careless]), true)
+  const unsignedDependency = await install(archive('careless', [careless]), false)
   const afterUnsigned = installed().filter((name) => /careless|not-signed/.test(name))
 
   mkdirSync('/boot/loader/entries', { recursive: true })
@@ -132,7 +139,21 @@ async function main(): Promise<Seen> {
   const kernelInstalled = await writable(() => installKernel(`${recent}-1`, 'dnf', work))
 
   return {
-    ...{ missing, tooOld, afterTooOld, fromElrepo, afterElrepo, dnfConf, stillMissing, afterUpgrade, wrongSum, fromArchive, afterArchive },
+    ...{
+      missing,
+      tooOld,
+      afterTooOld,
+      newKernelOnly,
+      afterNewKernelOnly,
+      fromElrepo,
+      afterElrepo,
+      dnfConf,
+      stillMissing,
+      afterUpgrade,
+      wrongSum,
+      fromArchive,
+      afterArchive,
+    },
     ...{ unsignedDependency, afterUnsigned, kernelInstalled, afterKernel: versions(), boots: await nextKernel() },
   }
 }
