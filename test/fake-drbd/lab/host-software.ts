@@ -1,6 +1,6 @@
 /**
  * What a host needs of DRBD in user space: Debian's own drbd-utils and xfsprogs, installed, with wrappers where they would talk to a kernel
- * module. drbdadm is the real one; it looks for drbdsetup and drbdmeta in its own folder and finds the wrappers there.
+ * module. drbdadm is the real one; the drbdsetup and drbdmeta that it finds are wrappers.
  */
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -16,14 +16,14 @@ const socketInHosts = join(folderInHosts, 'socket')
 const packagesInHosts = join(folderInHosts, 'packages')
 /** Where the real programs are put that wrappers stand in front of. */
 const aside = '/usr/lib/fake-drbd'
-export const realDrbdmeta = join(aside, 'real/drbdmeta')
+export const realDrbdmeta = join(aside, 'drbdmeta')
 /** The version of the recordings that the fake was made from. */
 export const moduleVersion = '9.3.3'
 
-const drbdadm = `#!/bin/sh
-# FAKE: the real drbdadm, told that the kernel has DRBD ${moduleVersion}.
+const drbdadm = `#!/bin/bash
+# FAKE: the real drbdadm, told that the kernel has DRBD ${moduleVersion}; called by its plain name, so that it finds drbdsetup by PATH and calls it so.
 export DRBD_DRIVER_VERSION_OVERRIDE=${moduleVersion}
-exec ${join(aside, 'drbdadm')} "$@"
+exec -a drbdadm ${join(aside, 'drbdadm')} "$@"
 `
 
 /** Wrapped in /usr/local/sbin, which comes first in PATH; what they do not know they hand to the real ones. */
@@ -43,7 +43,7 @@ export function writeWrappers(leader: number): void {
   }
   const script = wrapper(socketInHosts)
   for (const tool of wrapped) write(`/usr/local/sbin/${tool}`, script)
-  for (const tool of ['drbdsetup', 'drbdmeta']) for (const folder of [aside, '/usr/sbin']) write(join(folder, tool), script)
+  for (const tool of ['drbdsetup', 'drbdmeta']) write(join('/usr/sbin', tool), script)
   write('/usr/sbin/drbdadm', drbdadm)
 }
 
@@ -68,11 +68,7 @@ export async function inHost(leader: number, argv: readonly string[]): Promise<s
 /** Installs the packages where they are not yet, with the wrapped programs put aside (dpkg-divert). */
 export async function installPackages(leader: number): Promise<void> {
   if (existsSync(`/proc/${leader}/root${realDrbdmeta}`)) return
-  const moved = [
-    ['drbdadm', join(aside, 'drbdadm')],
-    ['drbdsetup', join(aside, 'real/drbdsetup')],
-    ['drbdmeta', realDrbdmeta],
-  ]
-  const diverts = moved.map(([tool, to]) => `dpkg-divert --quiet --local --no-rename --divert ${to} --add /sbin/${tool}`)
-  await inHost(leader, ['sh', '-ec', [`mkdir -p ${join(aside, 'real')}`, ...diverts, `dpkg --install ${packagesInHosts}/*.deb`].join('\n')])
+  const moved = ['drbdadm', 'drbdsetup', 'drbdmeta']
+  const diverts = moved.map((tool) => `dpkg-divert --quiet --local --no-rename --divert ${join(aside, tool)} --add /sbin/${tool}`)
+  await inHost(leader, ['sh', '-ec', [`mkdir -p ${aside}`, ...diverts, `dpkg --install ${packagesInHosts}/*.deb`].join('\n')])
 }
