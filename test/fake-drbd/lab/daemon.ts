@@ -54,7 +54,7 @@ process.stdout.write('ready\n')
 function carryOut(order: Order): unknown {
   switch (order.do) {
     case 'raceOnReturn':
-      return machine.raceOnReturn(order.on)
+      return machine.raceOnReturn()
     case 'replaceDisk':
       return lab.replaceDisk(order.host, order.volume)
     case 'run':

@@ -1,8 +1,9 @@
 /** The state machine with a clock: what the lab asks of it, in the lab's words. */
 import { FakeCluster } from '../cluster.ts'
-import type { HostState, Metadata, Resource } from '../state.ts'
+import type { HostState, Metadata, Peer, Resource } from '../state.ts'
 import { peersOf } from '../state.ts'
 import { promotion } from '../views.ts'
+import { peerName } from '../world.ts'
 
 export interface Outcome {
   readonly code: number
@@ -23,6 +24,12 @@ export interface MachineDevice {
   readonly fails: boolean
   /** The path of its disk, where that holds the volume's data. */
   readonly backing: string | undefined
+  /** It may become Primary although another one cannot be seen: two can have data of their own then. */
+  readonly withoutQuorum: boolean
+  /** Hosts whose disks have the same data. */
+  readonly together: readonly string[]
+  /** The host that its disk is being filled from. */
+  readonly filledFrom: string | undefined
 }
 
 /** A TCP port of a resource on one host. */
@@ -31,6 +38,12 @@ export interface MachinePort {
   /** It listens there now. */
   readonly active: boolean
 }
+
+/** KiB a second of DRBD's time. */
+const usualResync = 10_240
+const slowResync = 512
+
+const hostOf = (peer: Peer): string => peerName(peer).split('.')[0] ?? ''
 
 const openerId = 'mount'
 
@@ -60,6 +73,8 @@ export class FakeMachine {
   tick(): void {
     const now = this.#now()
     this.#cluster.tick(now)
+    const { settings } = this.#cluster
+    if (!settings.raceOnReturn) settings.resyncKibPerSecond = usualResync
     for (const [key, { host, minor, write, since }] of this.#opening) this.#open(key, host, minor, write, since)
     for (const { host, text } of this.#cluster.takeKernelLog()) {
       const lines = this.#kernelLog.get(host) ?? []
@@ -160,7 +175,8 @@ export class FakeMachine {
       const { device } = resource
       if (device === undefined) return []
       const primary = resource.role === 'Primary'
-      const reachesData = device.disk === 'UpToDate' || peersOf(resource).some((peer) => peer.state === 'Connected' && peer.disk === 'UpToDate')
+      const peers = peersOf(resource)
+      const reachesData = device.disk === 'UpToDate' || peers.some((peer) => peer.state === 'Connected' && peer.disk === 'UpToDate')
       const fails = this.#refused.has(`${host} ${device.minor}`) || (primary && (resource.forceIoFailures || !device.quorum || !reachesData))
       const hasData = ['UpToDate', 'Consistent', 'Outdated'].includes(device.disk)
       return [
@@ -171,6 +187,9 @@ export class FakeMachine {
           mayOpen: primary ? !fails : promotion(resource).may,
           fails,
           backing: hasData ? device.backing : undefined,
+          withoutQuorum: (resource.options['quorum'] ?? 'off') === 'off',
+          together: peers.filter((peer) => peer.state === 'Connected' && peer.disk === 'UpToDate').map(hostOf),
+          filledFrom: peers.filter((peer) => peer.replication === 'SyncTarget').map(hostOf)[0],
         },
       ]
     })
@@ -188,12 +207,13 @@ export class FakeMachine {
 
   kernelLog = (host: string): readonly { readonly at: Date; readonly text: string }[] => this.#kernelLog.get(host) ?? []
 
-  /** Whether the connection of a returning Primary fails once, as recorded: StandAlone on one side, and it is no split brain. */
-  raceOnReturn(on: boolean): void {
-    this.#cluster.settings.raceOnReturn = on
+  /**
+   * The connection of the next Primary that was killed and returns fails once, as recorded: StandAlone on one side, and it is no split
+   * brain. Its first resync must still run when the second peer connects, which takes a second here.
+   */
+  raceOnReturn(): void {
+    Object.assign(this.#cluster.settings, { raceOnReturn: true, resyncKibPerSecond: slowResync })
   }
-
-  snapshot = (): string => this.#cluster.snapshot()
 
   #host(host: string): HostState | undefined {
     return this.#cluster.state.hosts[host]

@@ -189,7 +189,7 @@ export class Lab {
   #refreshDisks(host: string): void {
     for (const { resource, backing } of this.#machine.devices(host)) {
       const file = backing === undefined ? undefined : this.volumesOf(host).fileOf(backing)
-      if (file !== undefined) this.#disks.get(resource)?.copyHead(file)
+      if (file !== undefined) this.#disks.get(resource)?.copyHead(host, file)
     }
   }
 

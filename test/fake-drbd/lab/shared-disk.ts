@@ -2,7 +2,9 @@
  * /dev/drbdN of all hosts for one resource. What the fake models is states, not copies: there is one image file, and each host that may open
  * the device has a loop device of its own over it. So that two never write to it, the node of a host leads nowhere ("No such device or
  * address") unless the machine would let it be Primary and no other host has a file system on it that still works; and the file system
- * of a Primary whose writes DRBD would fail is shut down, as by a disk that went away, before another host gets the device.
+ * of a Primary whose writes DRBD would fail is shut down, as by a disk that went away, before another host gets the device. Only where
+ * quorum is off can two be Primary: then the second one and those with it go on with a copy, until they are filled from the others, or
+ * these from them.
  *
  * Who reads a disk below DRBD (the agent looks for file systems there, past DRBD) sees the beginning of the image, which is copied to the
  * logical volume when a host's dd or blkid starts, if the machine says that its disk has the data.
@@ -11,6 +13,7 @@
  * quorum fails when the machine notices, without a time in which its writes hang; a program that opens the device without claiming it (dd) does not make
  * its host Primary.
  */
+import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { MachineDevice, Mounted } from './fake-machine.ts'
@@ -48,8 +51,10 @@ export interface DeviceNews {
 export class SharedDisk {
   readonly #image: string
   readonly #devices = new Map<string, HostDevice>()
-  /** Loop devices of hosts that died, until the kernel has let them go. */
-  #ghosts: number[] = []
+  /** Loop devices of hosts that died and their images, until the kernel has let them go. */
+  #ghosts: { readonly loop: number; readonly image: string }[] = []
+  /** Of hosts that have another image than the first. */
+  readonly #images = new Map<string, string>()
   #sizeKib = 0
 
   constructor(folder: string, resource: string) {
@@ -60,12 +65,17 @@ export class SharedDisk {
   /** Brings a running host's node to what the machine says. Call often: it does little where nothing changed. */
   apply(host: string, leader: number, want: MachineDevice): void {
     if (want.sizeKib > this.#sizeKib) this.#grow(want.sizeKib)
+    if (want.filledFrom !== undefined) this.#follow(host, want.filledFrom)
     const device = this.#devices.get(host)
     if (device !== undefined && (device.leader !== leader || device.minor !== want.minor)) this.drop(host)
     const path = `/dev/drbd${want.minor}`
     const own = this.#devices.get(host)
     if (own !== undefined && own.mounted !== 'no' && want.fails) this.#kill(own)
-    if (!want.mayOpen || want.fails || this.#isHeldElsewhere(host)) {
+    const primary = want.mayOpen && own === undefined ? this.#holderBeside(host) : undefined
+    if (primary !== undefined && want.withoutQuorum && !want.together.includes(primary)) this.#part(host, want.together)
+    // Who looks for mounts of the device compares their number with the node's.
+    if (own !== undefined && own.mounted !== 'no') return
+    if (!want.mayOpen || want.fails || this.#isGhostly(host) || this.#holderBeside(host) !== undefined) {
       placeNode(leader, path, drbdMajor, want.minor)
       return
     }
@@ -73,8 +83,8 @@ export class SharedDisk {
   }
 
   #attach(host: string, leader: number, minor: number): HostDevice {
-    const loop = attachLoop(this.#image)
-    this.#ghosts = this.#ghosts.filter((ghost) => ghost !== loop)
+    const loop = attachLoop(this.#imageOf(host))
+    this.#ghosts = this.#ghosts.filter((ghost) => ghost.loop !== loop)
     const device: HostDevice = { leader, minor, loop, mounted: 'no', written: sectorsWritten(loop), dead: false, dying: undefined }
     this.#devices.set(host, device)
     return device
@@ -97,8 +107,8 @@ export class SharedDisk {
   }
 
   /** The beginning of the data, as a disk that holds them has it, too. */
-  copyHead(disk: string): void {
-    const [from, to] = [openSync(this.#image, 'r'), openSync(disk, 'r+')]
+  copyHead(host: string, disk: string): void {
+    const [from, to] = [openSync(this.#imageOf(host), 'r'), openSync(disk, 'r+')]
     try {
       const head = Buffer.alloc(headBytes)
       writeSync(to, head, 0, readSync(from, head, 0, headBytes, 0), 0)
@@ -113,7 +123,7 @@ export class SharedDisk {
     if (device === undefined) return
     this.#devices.delete(host)
     detachLoop(device.loop)
-    this.#ghosts.push(device.loop)
+    this.#ghosts.push({ loop: device.loop, image: this.#imageOf(host) })
     try {
       removeNode(device.leader, `/dev/drbd${device.minor}`)
     } catch {
@@ -126,9 +136,35 @@ export class SharedDisk {
     await Promise.all([...this.#devices.values()].map(({ dying }) => dying))
   }
 
-  #isHeldElsewhere(host: string): boolean {
-    this.#ghosts = this.#ghosts.filter((loop) => isAttached(loop, this.#image))
-    return this.#ghosts.length > 0 || [...this.#devices].some(([name, device]) => name !== host && device.mounted !== 'no' && !device.dead)
+  #imageOf = (host: string): string => this.#images.get(host) ?? this.#image
+
+  /** A host that died may still be writing what it had in its memory. */
+  #isGhostly(host: string): boolean {
+    this.#ghosts = this.#ghosts.filter(({ loop, image }) => isAttached(loop, image))
+    return this.#ghosts.some(({ image }) => image === this.#imageOf(host))
+  }
+
+  /** Another host that has this one's image mounted. */
+  #holderBeside(host: string): string | undefined {
+    const held = (name: string, device: HostDevice): boolean => name !== host && this.#imageOf(name) === this.#imageOf(host) && device.mounted !== 'no'
+    return [...this.#devices].find(([name, device]) => held(name, device) && !device.dead)?.[0]
+  }
+
+  /** The host, and those with it, go on with data of their own. */
+  #part(host: string, together: readonly string[]): void {
+    const copy = this.#image.replace(/\.img$/, `-${host}.img`)
+    execFileSync('cp', ['--sparse=always', this.#imageOf(host), copy])
+    for (const name of [host, ...together]) this.#change(name, copy)
+  }
+
+  /** The host's disk is filled from another one's: it has that one's data from now on. */
+  #follow(host: string, source: string): void {
+    if (this.#imageOf(host) !== this.#imageOf(source)) this.#change(host, this.#imageOf(source))
+  }
+
+  #change(host: string, image: string): void {
+    this.drop(host)
+    this.#images.set(host, image)
   }
 
   #kill(device: HostDevice): void {
@@ -150,7 +186,7 @@ export class SharedDisk {
 
   #grow(sizeKib: number): void {
     this.#sizeKib = sizeKib
-    sparseFile(this.#image, sizeKib * 1024)
+    for (const image of new Set([this.#image, ...this.#images.values()])) sparseFile(image, sizeKib * 1024)
     for (const { loop } of this.#devices.values()) growLoop(loop)
   }
 }

@@ -3,7 +3,7 @@
  *
  *   const drbd = await startFakeDrbd()
  *   const site = new LabSite(source, { images, drbd })
- *   await drbd.raceOnReturn(true)        // the next returning Primary meets the race of a refused resync
+ *   await drbd.raceOnReturn()            // the next returning Primary meets the race of a refused resync
  *   await drbd.replaceDisk(host, volume) // the logical volume is gone, as with a new disk
  *   await site.destroy()
  *   await drbd.stop()
@@ -108,8 +108,8 @@ export class FakeDrbd {
     })
   }
 
-  /** Whether the connection of a Primary that was killed and returns fails once: StandAlone on one side, and it is no split brain. */
-  raceOnReturn = (on: boolean): Promise<unknown> => this.#order({ do: 'raceOnReturn', on })
+  /** The connection of the next Primary that was killed and returns fails once: StandAlone on one side, and it is no split brain. */
+  raceOnReturn = (): Promise<unknown> => this.#order({ do: 'raceOnReturn' })
 
   /** The logical volume of this name is gone from the host (short name), as after its disk was replaced. */
   replaceDisk = (host: string, volume: string): Promise<unknown> => this.#order({ do: 'replaceDisk', host, volume })
