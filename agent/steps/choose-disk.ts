@@ -8,8 +8,10 @@ import { lvmPartitionType, type NewPartition, partitionDevice } from '../adapter
 export interface Candidate {
   /** As the inventory names it. */
   readonly path: string
-  /** undefined: it does not exist. */
+  /** undefined: it does not exist, or it could not be looked at. */
   readonly disk: Disk | undefined
+  /** Why it could not be looked at. */
+  readonly trouble?: string
 }
 
 export interface Wish {
@@ -50,7 +52,9 @@ export function chooseDisk(candidates: readonly Candidate[], wish: Wish): Choice
   }
   return {
     kind: 'none',
-    evidence: candidates.map(({ path, disk }) => (disk === undefined ? `${path} is not there` : `${called(path, disk)}: ${whyNot(disk, wish)}`)),
+    evidence: candidates.map(({ path, disk, trouble = 'is not there' }) =>
+      disk === undefined ? `${path} ${trouble}` : `${called(path, disk)}: ${whyNot(disk, wish)}`,
+    ),
     nameable: disks
       .filter((disk) => !wish.named.has(disk.device) && disk.occupied.length === 0 && typeof freeTail(disk, wish) !== 'string')
       .map((disk) => disk.device),

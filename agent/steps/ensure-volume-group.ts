@@ -4,7 +4,7 @@
  * behind all that is there. Killed anywhere between partition, physical volume, group and pool, the next run goes on from what it finds.
  */
 import type { EnsureVolumeGroup } from '#gen/hive/v1/steps_storage.ts'
-import { HiveError } from '../../proto/errors.ts'
+import { HiveError, messageOf } from '../../proto/errors.ts'
 import { isNotInstalled } from '../adapters/command.ts'
 import { addPartition, readDisk, resolveDevice, settle } from '../adapters/disks.ts'
 import { gibibytes } from '../adapters/examine-disk.ts'
@@ -130,7 +130,7 @@ async function chooseNow(spec: EnsureVolumeGroup, { signal }: StepContext): Prom
   for (const path of spec.devices) {
     const device = await resolveDevice(path)
     const known = candidates.find(({ disk }) => disk !== undefined && disk.device === device)
-    candidates.push({ path, disk: known?.disk ?? (device === undefined ? undefined : await readDisk(device, signal)) })
+    candidates.push(device === undefined ? { path, disk: undefined } : known === undefined ? await look(path, device, signal) : { ...known, path })
   }
   const named = await Promise.all(spec.take.map(resolveDevice))
   const orphans = (await readPhysicalVolumes(signal)).filter(({ volumeGroup }) => volumeGroup === undefined)
@@ -140,6 +140,17 @@ async function chooseNow(spec: EnsureVolumeGroup, { signal }: StepContext): Prom
     named: new Set(named.filter((device) => device !== undefined)),
     orphans: new Set(orphans.map(({ device }) => device)),
   })
+}
+
+/** A disk that is broken, or does not answer, keeps nobody from the others. */
+async function look(path: string, device: string, signal: AbortSignal): Promise<Candidate> {
+  try {
+    const disk = await readDisk(device, signal)
+    return disk === undefined ? { path, disk, trouble: 'is no disk' } : { path, disk }
+  } catch (error) {
+    if (signal.aborted || isNotInstalled(error)) throw error
+    return { path, disk: undefined, trouble: `could not be looked at: ${messageOf(error)}` }
+  }
 }
 
 function tableKind({ partitionLabel }: EnsureVolumeGroup): 'gpt' | 'dos' {
@@ -165,7 +176,7 @@ function whyNone(spec: EnsureVolumeGroup, choice: Extract<Choice, { kind: 'none'
   const hints = [
     'give the host an empty disk',
     ...(device === undefined ? [] : [`name one whose free space may be used: --allow ${hostName}:${device}`]),
-    'empty one that holds nothing of use, on the host: wipefs --all DEVICE',
+    `empty one that holds nothing of use: wipefs --all DEVICE on the host, then run again with --allow ${hostName}:DEVICE`,
     ...(choice.evidence.some((line) => line.includes('LVM2_member')) ? ['or let LVM see a group that is there: vgimportdevices --all (EL9)'] : []),
   ]
   return { reason, hint: hints.join('; ') }

@@ -34,7 +34,10 @@ describe('an empty disk', () => {
 
   it('comes before a named one, and the first of several before the others', () => {
     const [first, second] = ['/dev/sdb', '/dev/sdc'].map((name) => ({ path: name, disk: { ...recordedDisk('empty'), device: name } }))
-    const choice = chooseDisk([{ path: device, disk: recordedDisk('root-dos') }, first, second].filter((one) => one !== undefined), wish(named))
+    const choice = chooseDisk(
+      [{ path: device, disk: recordedDisk('root-dos') }, first, second].filter((one) => one !== undefined),
+      wish(named),
+    )
     assert.ok(choice.kind === 'partition')
     assert.equal(choice.partition.device, '/dev/sdb1')
   })
@@ -58,15 +61,16 @@ describe('a disk that holds something', () => {
     const choice = chooseDisk(
       [
         { path: '/dev/sdq', disk: undefined },
+        { path: '/dev/sdr', disk: undefined, trouble: 'could not be looked at: EIO' },
         { path: '/dev/disk/by-path/a', disk: recordedDisk('root-dos') },
         { path: '/dev/sdb', disk: { ...recordedDisk('ext4'), device: '/dev/sdb' } },
       ],
       wish(),
     )
     assert.ok(choice.kind === 'none')
-    assert.deepEqual(choice.evidence[0], '/dev/sdq is not there')
-    assert.match(choice.evidence[1] ?? '', /^\/dev\/disk\/by-path\/a \(\/dev\/nvme0n1\): partition 1 of 50 MiB: ext4, mounted at \/mnt\/a; /)
-    assert.deepEqual(choice.evidence[2], '/dev/sdb: ext4 directly on it')
+    assert.deepEqual(choice.evidence.slice(0, 2), ['/dev/sdq is not there', '/dev/sdr could not be looked at: EIO'])
+    assert.match(choice.evidence[2] ?? '', /^\/dev\/disk\/by-path\/a \(\/dev\/nvme0n1\): partition 1 of 50 MiB: ext4, mounted at \/mnt\/a; /)
+    assert.deepEqual(choice.evidence[3], '/dev/sdb: ext4 directly on it')
   })
 
   it('gives its free end when it is named, while its table has a place left', () => {
@@ -75,10 +79,7 @@ describe('a disk that holds something', () => {
     const three = { ...disk, table: disk.table && { ...disk.table, partitions: disk.table.partitions.filter(({ number }) => number !== 2) } }
     const choice = on(three, named)
     assert.ok(choice.kind === 'partition')
-    assert.deepEqual(
-      [choice.partition.device, choice.partition.startSector, choice.partition.newTable],
-      [`${device}p2`, 221 * 2048, undefined],
-    )
+    assert.deepEqual([choice.partition.device, choice.partition.startSector, choice.partition.newTable], [`${device}p2`, 221 * 2048, undefined])
     const unnamed = on(three)
     assert.ok(unnamed.kind === 'none')
     assert.deepEqual(unnamed.nameable, [device])
@@ -151,7 +152,8 @@ describe('what an earlier run began', () => {
 describe('whatever there is', () => {
   const sectorBytes = fc.constantFrom(512, 4096)
   const signature = fc.constantFrom('ext4', 'xfs', 'swap', 'LVM2_member', 'LVM2_member', 'LVM2_member', 'crypto_LUKS', 'drbd', 'zfs_member')
-  const few = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.oneof({ weight: 4, arbitrary: fc.constant<T[]>([]) }, fc.array(one, { minLength: 1, maxLength: 2 }))
+  const few = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> =>
+    fc.oneof({ weight: 4, arbitrary: fc.constant<T[]>([]) }, fc.array(one, { minLength: 1, maxLength: 2 }))
   const mountPoint = fc.constantFrom('', '', '', '/', '/var', '[SWAP]')
 
   /** A disk's readings, consistent in what the tools say of its partitions, with anything on it. */
@@ -229,9 +231,15 @@ describe('whatever there is', () => {
     orphans: fc.subarray(names.flatMap((name) => [1, 2].map((number) => `/dev/${name}${number}`))),
     table: fc.constantFrom<'gpt' | 'dos'>('gpt', 'dos'),
   })
-  const choose = ({ disks, named: given, orphans, table }: (typeof scene extends fc.Arbitrary<infer S> ? S : never)) => {
+  const choose = ({ disks, named: given, orphans, table }: typeof scene extends fc.Arbitrary<infer S> ? S : never) => {
     const wanted = wish({ named: new Set(given.map((name) => `/dev/${name}`)), orphans: new Set(orphans), table })
-    return { wanted, choice: chooseDisk(disks.map((disk, index) => ({ path: `/dev/${names[index]}`, disk })), wanted) }
+    return {
+      wanted,
+      choice: chooseDisk(
+        disks.map((disk, index) => ({ path: `/dev/${names[index]}`, disk })),
+        wanted,
+      ),
+    }
   }
 
   it('no disk that holds anything gets a partition without its name', () => {

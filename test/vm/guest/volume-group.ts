@@ -23,7 +23,7 @@ const context: StepContext = {
   blobPath: () => Promise.reject(new Error('no blobs here')),
 }
 const sh = (script: string, input = ''): string =>
-  execFileSync('sh', ['-ec', script], { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'], timeout: 60_000 }).trimEnd()
+  execFileSync('sh', ['-ec', script], { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'], timeout: 300_000 }).trimEnd()
 const spec = (name: string, devices: readonly string[], more: Partial<EnsureVolumeGroup> = {}): EnsureVolumeGroup => ({
   name,
   devices: [...devices],
@@ -53,7 +53,7 @@ function begin(): void {
   for (const name of ['virtio_pci', 'virtio_blk', 'nvme', 'dm_mod', 'dm_thin_pool', 'dm_snapshot', 'ext4', 'xfs']) sh(`modprobe ${name}`)
   for (const folder of ['/run/lock/lvm', '/etc/lvm', '/mnt/kept', '/mnt/db', '/dev/disk/azure/scsi1']) mkdirSync(folder, { recursive: true })
   spawn('/lib/systemd/systemd-udevd', { stdio: 'ignore', detached: true }).unref()
-  sh('until [ -e /run/udev/control ]; do sleep 0.1; done; udevadm trigger --action=add; udevadm settle')
+  sh('until [ -e /run/udev/control ]; do sleep 0.1; done; udevadm trigger --action=add --subsystem-match=block; udevadm settle')
 }
 
 /** A disk with a file system right on it, then wiped; one whose partition was taken out of its table; a table that stands empty. */
