@@ -8,7 +8,7 @@ import * as x509 from '@peculiar/x509'
 import { pino } from 'pino'
 import type { Step } from '#gen/hive/v1/step.ts'
 import { type Agent, startAgent } from '../../../../agent/server/agent.ts'
-import { blocked, change, type Executor, ok, type StepContext } from '../../../../agent/steps/executor.ts'
+import { blocked, change, type Executor, okWith, type StepContext } from '../../../../agent/steps/executor.ts'
 import { SiteAgents } from '../../../../coordinator/client/site-agents.ts'
 import type { HiveEvent } from '../../../../coordinator/events.ts'
 import type { Host, Site } from '../../../../coordinator/inventory/site.ts'
@@ -25,20 +25,22 @@ export interface Script {
   readonly failing: Set<string>
   readonly blocking: Set<string>
   readonly destroying: Set<string>
+  /** What is told of things that are done. */
+  readonly notices: Map<string, readonly string[]>
   /** Awaited before a thing is done. */
   readonly gates: Map<string, Promise<void>>
   /** Told when a thing is begun. */
   begun(thing: string): void
 }
 
-const executor = (script: Script): Executor<{ readonly timezone: string }> => ({
-  check: async ({ timezone }, { hostName }) => {
-    const thing = `${hostName}:${timezone}`
+const executor = <S>(script: Script, nameOf: (spec: S) => string): Executor<S> => ({
+  check: async (spec, { hostName }) => {
+    const thing = `${hostName}:${nameOf(spec)}`
     if (script.blocking.has(thing)) return blocked('in doubt', 'decide')
-    return script.done.has(thing) ? ok : change('not there', '', timezone, script.destroying.has(thing) ? 4 : 0)
+    return script.done.has(thing) ? okWith(script.notices.get(thing) ?? []) : change('not there', '', nameOf(spec), script.destroying.has(thing) ? 4 : 0)
   },
-  apply: async ({ timezone }, { hostName, log, signal }: StepContext) => {
-    const thing = `${hostName}:${timezone}`
+  apply: async (spec, { hostName, log, signal }: StepContext) => {
+    const thing = `${hostName}:${nameOf(spec)}`
     script.begun(thing)
     log(`doing ${thing}`)
     const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
@@ -84,6 +86,7 @@ export async function startLab(t: TestContext, names: readonly string[], version
     failing: new Set(),
     blocking: new Set(),
     destroying: new Set(),
+    notices: new Map(),
     gates: new Map(),
     begun: () => undefined,
   }
@@ -102,7 +105,10 @@ export async function startLab(t: TestContext, names: readonly string[], version
     const start = async (port: number, version: string | undefined): Promise<Agent> => {
       const agent = await startAgent({
         config: { host: name, address: '127.0.0.1', port, stateDir: join(folder, 'state'), pkiDir: join(folder, 'pki') },
-        executors: { ensureTimezone: executor(script) },
+        executors: {
+          ensureTimezone: executor(script, ({ timezone }) => timezone),
+          removeMirroredVolume: executor(script, ({ name }) => `remove ${name}`),
+        },
         log: pino({ level: 'silent' }),
         listen: '127.0.0.1',
         ...(version === undefined ? {} : { version }),
@@ -123,7 +129,7 @@ export async function startLab(t: TestContext, names: readonly string[], version
       isHive: !isRepository,
       isRepository,
       isFirstHive: index === 0,
-      settings: { agentPort: agent.port, swarmMode: 'manager' },
+      settings: { agentPort: agent.port, swarmMode: 'manager', mirroredPools: [] as Host['settings']['mirroredPools'] },
     } as Host)
   }
   const site = {
