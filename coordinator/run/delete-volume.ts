@@ -1,6 +1,7 @@
 /** A mirrored volume that the inventory has no more is deleted from all hosts; only then is its device id free for another one. */
 import { HiveError } from '../../proto/errors.ts'
 import { allocationsIn, readPersistents, updatePersistents, withAllocations } from '../inventory/persistents.ts'
+import { volumeName } from '../inventory/resolve-resources.ts'
 import type { Site } from '../inventory/site.ts'
 import { removalOf } from '../phases/build-volumes/remove-mirrored-volume.ts'
 import { type DeployInput, type DeployResult, deployPhases } from './deploy.ts'
@@ -19,7 +20,7 @@ export async function deleteVolume(input: Omit<DeployInput, 'phases' | 'allow' |
 }
 
 /** Its device id, or why it is not deleted. */
-export function removable(site: Pick<Site, 'root' | 'stage' | 'volumes' | 'services'>, name: string): number {
+export function removable(site: Pick<Site, 'root' | 'stage' | 'volumes' | 'services' | 'groups'>, name: string): number {
   const users = site.services.filter(({ mounts }) => mounts.some(({ type, source }) => type === 'volume' && source === name)).map((service) => service.name)
   if (users.length > 0 || site.volumes.some((volume) => volume.name === name))
     throw new HiveError('blocked', `the inventory has the volume ${name}${users.length === 0 ? '' : `, mounted by ${users.join(', ')}`}`, {
@@ -28,12 +29,18 @@ export function removable(site: Pick<Site, 'root' | 'stage' | 'volumes' | 'servi
   const { devices } = allocationsIn(readPersistents(site.root), site.stage)
   const minor = devices[name]
   if (minor === undefined) {
-    const gone = Object.keys(devices).filter((known) => !site.volumes.some((volume) => volume.name === known))
+    const gone = leftVolumes(site)
     throw new HiveError('not-found', `stage ${site.stage} has given no device id to a mirrored volume ${name}`, {
       hint: gone.length === 0 ? 'no mirrored volume is left over' : `volumes that the inventory has no more: ${gone.join(', ')}`,
     })
   }
   return minor
+}
+
+/** Names that have a device id of the stage, and no volume in the inventory, whatever its stages. */
+export const leftVolumes = ({ root, stage, groups }: Pick<Site, 'root' | 'stage' | 'groups'>): readonly string[] => {
+  const defined = new Set(groups.get('drbd_volumes'))
+  return Object.keys(allocationsIn(readPersistents(root), stage).devices).filter((name) => !defined.has(volumeName(name)))
 }
 
 async function freeDeviceId(site: Site, name: string, minor: number): Promise<void> {

@@ -17,7 +17,7 @@ async function stage(t: TestContext, inventory: { readonly volumes?: readonly Vo
   mkdirSync(join(root, '.hive'))
   writeFileSync(join(root, '.hive/persistents.yml'), 'drbd_device_map: {private: {old: 3, data: 1}}\nallocations_per_stage: {global: true}\n')
   const { volumes = [volume({ name: 'data', kind: 'drbd' })], services = [] } = inventory
-  const site = { ...lab.site, root, volumes, services }
+  const site = { ...lab.site, root, volumes, services, groups: new Map([['drbd_volumes', volumes.map(({ name }) => `volume_${name}`)]]) }
   for (const host of ['h0', 'h1', 'h2']) lab.script.destroying.add(`${host}:remove old`)
   return {
     lab,

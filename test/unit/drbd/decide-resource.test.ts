@@ -165,6 +165,8 @@ describe('whatever is found', () => {
     'drbdsetup invalidate 1',
     'drbdsetup primary hive --force',
     'drbdsetup connect hive 1',
+    '/usr/sbin/drbdsetup new-peer hive 1 --_name=s-hive1.pdns',
+    '/usr/sbin/drbdsetup down hive',
     'rm -rf /',
   )
   const found: fc.Arbitrary<ResourceFacts> = fc.record({
