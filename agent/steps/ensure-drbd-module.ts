@@ -50,8 +50,8 @@ export const ensureDrbdModule: Executor<EnsureDrbdModule> = {
     const before = await look(spec, system, signal)
     const kernel = before.wanted === undefined ? before.kernel : await installKernel(spec.kernelVersion, system, work)
     const onDisk = await readModule('drbd', kernel, signal)
-    const hasTools = before.versions !== undefined
-    if (!hasTools || !reachesFloor(onDisk?.version ?? '')) await installModule(spec.downloadUrl, system, kernel, hasTools, work)
+    const lacks = { module: !reachesFloor(onDisk?.version ?? ''), tools: before.versions === undefined || before.versions.tools === '' }
+    await installModule({ system, url: spec.downloadUrl, kernel, ...lacks }, work)
     for (const [path, content] of files) if ((await readText(path)) !== content) await writeFileAtomic(path, content, rootFile)
     await hold(system, await missingHolds(system, signal), work)
     await load(await look(spec, system, signal), context)
