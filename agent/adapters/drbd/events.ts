@@ -52,17 +52,12 @@ export class DrbdEvents {
     }
   }
 
-  /** Each change from now on, until the signal is aborted. */
-  async *changes(signal: AbortSignal): AsyncGenerator<DrbdChange> {
+  /** Each change from now on (from the call, not from the first `next`), until the signal is aborted. */
+  changes(signal: AbortSignal): AsyncGenerator<DrbdChange> {
     const changes = on(this.#emitter, 'change', { signal })
     this.#hold()
-    try {
-      for await (const [change] of changes) yield change as DrbdChange
-    } catch (error) {
-      if (!signal.aborted) throw error
-    } finally {
-      this.#letGo()
-    }
+    signal.addEventListener('abort', () => this.#letGo(), { once: true })
+    return untilAborted(changes, signal)
   }
 
   /** Once the picture is whole. Somebody must listen. Rejects when the signal is aborted. */
@@ -111,6 +106,14 @@ export class DrbdEvents {
       const change = this.view.apply(event)
       if (change !== undefined) this.#emitter.emit('change', change)
     }
+  }
+}
+
+async function* untilAborted(changes: AsyncIterable<unknown[]>, signal: AbortSignal): AsyncGenerator<DrbdChange> {
+  try {
+    for await (const [change] of changes) yield change as DrbdChange
+  } catch (error) {
+    if (!signal.aborted) throw error
   }
 }
 
