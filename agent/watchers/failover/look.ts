@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
 import { drbdKernelLines } from '../../adapters/drbd/kernel-log.ts'
 import { readStatus } from '../../adapters/drbd/read-status.ts'
-import { deviceNumberOf, holdersOf, readMounts } from '../../adapters/mounts.ts'
+import { deviceNumberOf, holdersOf, isOf, readMounts } from '../../adapters/mounts.ts'
 import { readDocker, readSwarm } from './docker-view.ts'
 import { type Picture, type VolumeView, worthAsking } from './picture.ts'
 
@@ -40,7 +40,7 @@ export async function look({ signal, now, busy, fresh = false }: LookOptions): P
         name: status.name,
         status,
         busy: busy(status.name),
-        mounts: mounts.filter(({ device }) => numbers.includes(device)),
+        mounts: mounts.filter((mount) => status.devices.some(({ minor }, index) => isOf(mount, `/dev/drbd${minor}`, numbers[index]))),
         holders: undefined,
         kernelLog: undefined,
       }
