@@ -46,8 +46,8 @@ export async function run(argv: readonly [string, ...string[]], options: Command
   return { code, stdout, stderr }
 }
 
-/** Whether it failed because the host does not have the program. */
-export const isNotInstalled = (error: unknown): boolean =>
-  error instanceof HiveError && error.cause instanceof Error && (error.cause as NodeJS.ErrnoException).code === 'ENOENT'
+/** Whether a command could not be run because the host does not have the program. */
+export const isMissingProgram = (thrown: unknown): boolean =>
+  thrown instanceof HiveError && thrown.code === 'command-failed' && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
 
 const lastLines = (text: string): string[] => text.trimEnd().split('\n').slice(-15)

@@ -2,7 +2,7 @@
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { HiveError } from '../../proto/errors.ts'
-import { isNotInstalled, run } from './command.ts'
+import { isMissingProgram, run } from './command.ts'
 import { type Disk, examineDisk, type PartitionReadings, type PartitionTable, parseBlkid, parseLsblk, parseSfdisk, parseWipefs } from './examine-disk.ts'
 import { exists } from './files.ts'
 import type { NewPartition } from './partition-names.ts'
@@ -138,6 +138,6 @@ export async function settle(signal: AbortSignal): Promise<void> {
   try {
     await run(['udevadm', 'settle', '--timeout=10'], { readOnly: true, timeout: 15_000, signal, okCodes: [0, 1] })
   } catch (error) {
-    if (!isNotInstalled(error)) throw error
+    if (!isMissingProgram(error)) throw error
   }
 }

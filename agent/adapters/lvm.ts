@@ -3,7 +3,7 @@
  * plan and forgotten as soon as something is changed from here.
  */
 import { HiveError } from '../../proto/errors.ts'
-import { type CommandOptions, isNotInstalled, run } from './command.ts'
+import { type CommandOptions, isMissingProgram, run } from './command.ts'
 import { assertMayMutate } from './gate.ts'
 import {
   groupFields,
@@ -60,7 +60,7 @@ async function runReport(command: Report): Promise<string> {
   try {
     return (await run(argv, { readOnly: true, timeout: readTimeout })).stdout
   } catch (error) {
-    if (isNotInstalled(error)) return emptyReport
+    if (isMissingProgram(error)) return emptyReport
     throw error
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { EnsureVolumeGroup } from '#gen/hive/v1/steps_storage.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
-import { isNotInstalled } from '../adapters/command.ts'
+import { isMissingProgram } from '../adapters/command.ts'
 import { addPartition, readDisk, resolveDevice, settle } from '../adapters/disks.ts'
 import { gibibytes } from '../adapters/examine-disk.ts'
 import { lvm, readGroups, readPhysicalVolumes, readPools, readVolumes, type VolumeGroup } from '../adapters/lvm.ts'
@@ -28,7 +28,7 @@ export const ensureVolumeGroup: Executor<EnsureVolumeGroup> = {
       }
       return change(describe(choice), 'no such volume group', wantedText(spec))
     } catch (error) {
-      if (isNotInstalled(error)) return change('the disks can be looked at once the tools for that are installed', 'no such volume group', wantedText(spec))
+      if (isMissingProgram(error)) return change('the disks can be looked at once the tools for that are installed', 'no such volume group', wantedText(spec))
       if (error instanceof HiveError && error.code === 'blocked') return blocked(error.message, error.hint)
       throw error
     }
@@ -148,7 +148,7 @@ async function look(path: string, device: string, signal: AbortSignal): Promise<
     const disk = await readDisk(device, signal)
     return disk === undefined ? { path, disk, trouble: 'is no disk' } : { path, disk }
   } catch (error) {
-    if (signal.aborted || isNotInstalled(error)) throw error
+    if (signal.aborted || isMissingProgram(error)) throw error
     return { path, disk: undefined, trouble: `could not be looked at: ${messageOf(error)}` }
   }
 }

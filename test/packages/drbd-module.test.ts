@@ -42,7 +42,8 @@ suite("the step for DRBD's module", () => {
   })
 
   test('a live host with an older one has nothing to do, and is told', () => {
-    for (const outcome of [seen.live, seen.liveSameArchive]) {
+    assert.equal(seen.refusedLive, undefined)
+    for (const outcome of [seen.live, seen.liveSameArchive, seen.liveSettled]) {
       const [notice, ...others] = notices(outcome) ?? []
       assert.match(notice ?? '', /DRBD 9\.3\.2 is too old.*hive_drbd_download_url/)
       assert.deepEqual(others, [])

@@ -48,6 +48,8 @@ export interface Seen {
   readonly files: readonly string[]
   readonly live: CheckOutcome
   readonly liveSameArchive: CheckOutcome
+  readonly refusedLive: Refusal | undefined
+  readonly liveSettled: CheckOutcome
   readonly liveBefore: CheckOutcome
   readonly liveAfter: CheckOutcome
   readonly liveLoaded: string
@@ -84,12 +86,19 @@ async function main(): Promise<Seen> {
   writeFileSync(module, '9.3.2\n')
   const live = await check(ensureDrbdModule, { downloadUrl: '', kernelVersion: '' })
   const liveSameArchive = await check(ensureDrbdModule, old)
+  // What else is to be put right there leaves its module alone.
+  rmSync('/etc/modules-load.d/hive-drbd.conf')
+  const refusedLive = await refusalOf(apply(ensureDrbdModule, old))
+  const liveSettled = await check(ensureDrbdModule, old)
   // rpm has 9.3.3 installed: an archive with a newer one replaces it.
   const liveBefore = await check(ensureDrbdModule, better)
   await apply(ensureDrbdModule, better)
   const liveAfter = await check(ensureDrbdModule, better)
   const liveLoaded = readFileSync(loaded, 'utf8').trim()
-  return { tooOld, before, refused, betweenTimes, after, loadedVersion, files, live, liveSameArchive, liveBefore, liveAfter, liveLoaded }
+  return {
+    ...{ tooOld, before, refused, betweenTimes, after, loadedVersion, files },
+    ...{ live, liveSameArchive, refusedLive, liveSettled, liveBefore, liveAfter, liveLoaded },
+  }
 }
 
 process.stdout.write(JSON.stringify(await main()))
