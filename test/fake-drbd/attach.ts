@@ -1,6 +1,6 @@
 /** A disk joins its device, and devices grow. */
 import type { Call } from './commands.ts'
-import { meetDisks } from './handshake.ts'
+import { meetDisks } from './meet-disks.ts'
 import { done, failure, type Result } from './results.ts'
 import { startResync } from './resync.ts'
 import { attachedMetadata, type Metadata, type Options, peerMetadata, peersOf, type Resource, usableKib } from './state.ts'
@@ -14,14 +14,14 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
   if (device.disk !== 'Diskless') return failure(minor, 124)
   const disk = call.host.disks[backing]
   if (disk === undefined || disk.broken) return failure(minor, 104)
-  const meta = adopt(call, disk)
+  const { meta } = disk
   if (meta === undefined) return failure(minor, 119)
   if (meta.nodeId !== -1 && meta.nodeId !== resource.nodeId)
     return failure(minor, 119, `ambiguous node id: meta-data: ${meta.nodeId}, config: ${resource.nodeId}`)
   meta.nodeId = resource.nodeId
-  Object.assign(device, { backing, metaDisk, diskOptions: options, client: false, crashedPrimary: meta.primary })
+  Object.assign(device, { backing, metaDisk, diskOptions: options, client: false, hadDisk: true, crashedPrimary: meta.primary })
   device.sizeKib = meta.sizeKib > 0 ? meta.sizeKib : usableKib(disk.sizeKib, meta.maxPeers)
-  if (meta.primary) {
+  if (meta.inUse) {
     // what the activity log covered may differ from what the peers have
     for (const peer of peersOf(resource)) {
       const known = peerMetadata(meta, peer.nodeId)
@@ -29,6 +29,7 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
     }
   }
   meta.primary = resource.role === 'Primary'
+  meta.inUse = true
   device.disk = !meta.consistent ? 'Inconsistent' : meta.upToDate ? 'UpToDate' : 'Outdated'
   for (const peer of peersOf(resource)) {
     const end = { host: call.host, resource, peer }
@@ -36,14 +37,6 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
     if (other !== undefined && hasDisk(other.resource.device)) meetDisks(call.world, end, other)
   }
   return done()
-}
-
-/** What the caller read from the device replaces what the fake remembers, where it is another creation or another generation. */
-function adopt(call: Call, disk: { meta?: Metadata }): Metadata | undefined {
-  if (call.metadata === undefined) return disk.meta
-  if (call.metadata === 'none') delete disk.meta
-  else if (disk.meta?.current !== call.metadata.current || (disk.meta.nodeId !== -1 && disk.meta.nodeId !== call.metadata.nodeId)) disk.meta = call.metadata
-  return disk.meta
 }
 
 /** All disks must have grown; the smallest decides. The new part is copied from this node unless it is said to be clean. */
@@ -63,12 +56,21 @@ export function resize(call: Call, resource: Resource, given: Set<string>): Resu
     if (copy.resource.device !== undefined) copy.resource.device.sizeKib = size
     copy.meta.sizeKib = size
   }
-  for (const { end, other } of others) {
-    if (given.has('assume-clean') || other === undefined || !hasDisk(other.resource.device) || !hasDisk(device)) continue
-    peerMetadata(meta, end.peer.nodeId).dirtyKib = grown
+  if (!given.has('assume-clean')) copyNewPart(call, resource, copies, grown)
+  return done()
+}
+
+/** The Primary's new part is the data, or this node's where there is none. */
+function copyNewPart(call: Call, resource: Resource, copies: readonly ReturnType<typeof copyOf>[number][], grown: number): void {
+  const source = copies.find((copy) => copy.resource.role === 'Primary') ?? copies.find((copy) => copy.resource === resource)
+  if (source === undefined) return
+  for (const peer of peersOf(source.resource)) {
+    const end = { host: source.host, resource: source.resource, peer }
+    const other = liveEnd(call.world.state, end)
+    if (other === undefined || !hasDisk(other.resource.device) || other.resource.device.disk !== 'UpToDate') continue
+    peerMetadata(source.meta, peer.nodeId).dirtyKib = grown
     startResync(call.world, end, other, false)
   }
-  return done()
 }
 
 const copyOf = (other: ReturnType<typeof liveEnd>): { host: Call['host']; resource: Resource; meta: Metadata }[] => {
