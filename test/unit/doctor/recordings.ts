@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Examination, ResourceFile, VolumeExamination } from '#gen/hive/v1/doctor.ts'
+import { parseDump } from '../../../agent/adapters/drbd/parse-dump.ts'
 import { parseStatus } from '../../../agent/adapters/drbd/status.ts'
 import { pictureOf, type VolumePicture } from '../../../coordinator/doctor/picture.ts'
 
@@ -58,12 +59,6 @@ function fileOf(dump: string, volume: string): ResourceFile | undefined {
   const at = dump.indexOf(`\nresource ${volume} {`)
   if (at === -1) return undefined
   const text = dump.slice(at, dump.indexOf('\n}', at))
-  const nodes = [...text.matchAll(/on (\S+) \{\s+node-id (\d+);[^}]*?disk\s+(\S+);[^}]*\}\s+address\s+ipv4 ([\d.]+):(\d+);/g)]
-  return {
-    sha256: createHash('sha256').update(text).digest('hex'),
-    error: '',
-    minor: Number(/minor (\d+);/.exec(text)?.[1] ?? 0),
-    port: Number(nodes[0]?.[5] ?? 0),
-    nodes: nodes.map(([, name = '', id = '', disk = '', address = '']) => ({ name, nodeId: Number(id), diskless: disk === 'none', address })),
-  }
+  const { minor, port, nodes } = parseDump(text)
+  return { sha256: createHash('sha256').update(text).digest('hex'), error: '', minor, port, nodes: [...nodes] }
 }
