@@ -100,6 +100,7 @@ export async function candidatesFor(program: Command, words: readonly string[], 
   }
   if (last.startsWith('-')) return command.options.map(({ long }) => long ?? '').filter((long) => long !== '')
   const nested = position > 0 ? [] : command.commands.map((one) => one.name()).filter((name) => name !== 'complete')
+  if (path[0] === 'hold') return path[1] === undefined ? [...nested, ...(await known.hosts())] : known.hosts()
   if (nested.length > 0) return nested
   const place = `${path.join(' ')} ${position}`
   if (path[0] === 'node' && path.length === 2 && position === 0) return known.hosts()

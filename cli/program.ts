@@ -10,6 +10,7 @@ import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
 import { registerExec } from './commands/exec.ts'
+import { registerHold } from './commands/hold.ts'
 import { registerInventory } from './commands/inventory.ts'
 import { registerLab } from './commands/lab.ts'
 import { registerLogs } from './commands/logs.ts'
@@ -88,6 +89,7 @@ export function buildProgram(): CommandLine {
   registerSsh(program, app)
   registerNode(program, app)
   registerCall(program, app)
+  registerHold(program, app)
   registerAgent(program, app)
   registerPower(program, app)
   registerLab(program, app)

@@ -78,6 +78,9 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.ContainerService/Logs': reads,
   'hive.v1.RepairService/Check': readsSecrets,
   'hive.v1.RepairService/Apply': operates,
+  'hive.v1.SupervisorService/Status': reads,
+  'hive.v1.SupervisorService/Hold': operates,
+  'hive.v1.SupervisorService/Release': operates,
 }
 
 /** The strongest role among a certificate's O= values; undefined where none is a role. */

@@ -20,6 +20,8 @@ export interface CallOptions {
   /** Milliseconds until the request is given up. Default 60 000; of streams, until they begin. */
   readonly timeout?: number
   readonly auth?: RegistryAuth | undefined
+  /** Milliseconds for which a read is asked again while the swarm has no leader. Default 30 000. */
+  readonly electionPatience?: number
 }
 
 type Method = 'GET' | 'POST' | 'DELETE' | 'HEAD'
@@ -57,14 +59,14 @@ function opaque<T extends object>(value: T): T {
 }
 
 /** Milliseconds: swarm's managers took 10 to 27 s to elect a leader after theirs was lost. */
-const electionPatience = 30_000
+const defaultElectionPatience = 30_000
 
 /**
  * Answers docker's JSON. Throws HiveError: 'unreachable' when docker does not run, 'not-found', 'conflict', 'timeout', else
  * 'command-failed'. While the swarm's managers elect a leader it asks again.
  */
 export async function dockerGet<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const until = Date.now() + electionPatience
+  const until = Date.now() + (options.electionPatience ?? defaultElectionPatience)
   for (;;) {
     try {
       return (await dial('GET', path, 'json', options)) as T

@@ -54,6 +54,11 @@ export class KeyedLock {
     return this.#grip(key)
   }
 
+  /** Who holds the key now; undefined where nobody does. */
+  holderOf(key: string): string | undefined {
+    return this.#held.get(key)?.holder
+  }
+
   #grip(key: string): Grip {
     let released = false
     return {

@@ -14,6 +14,7 @@ import { operate } from '../runs/operate.ts'
 import { checkStep } from '../runs/plan.ts'
 import { Runs, type RunsOptions } from '../runs/runs.ts'
 import type { Executors } from '../steps/executor.ts'
+import { FailoverSupervisor } from '../watchers/failover-supervisor.ts'
 import { implement } from './calls.ts'
 import type { AgentConfig } from './config.ts'
 import type { ServerContext } from './context.ts'
@@ -107,19 +108,21 @@ export async function startAgent({
     (error) => log.warn(`the certificate was not read anew: ${messageOf(error)}`),
   )
   const server = new Server(serverOptions)
+  const supervisor = new FailoverSupervisor({ stateDir: config.stateDir, keys: environment.keys, log, now })
   const lease = new LeaseHolder(join(config.stateDir, 'lock.json'), now)
-  for (const registration of allServices({ context, runs, environment, lease, blobs, started, version, reloadCertificate: watcher.reload }))
+  for (const registration of allServices({ context, runs, environment, lease, blobs, supervisor, started, version, reloadCertificate: watcher.reload }))
     server.addService(registration.definition, implement(registration, log))
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${listen}:${config.port}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))
   })
+  supervisor.start()
   return {
     port,
     reload: watcher.reload,
     stop: async () => {
       watcher.close()
       sweep.close()
-      await runs.close()
+      await Promise.all([runs.close(), supervisor.stop()])
       await new Promise<void>((resolve) => {
         const impatience = setTimeout(() => {
           server.forceShutdown()

@@ -3,6 +3,7 @@ import type { BlobStore } from '../runs/blobs.ts'
 import type { ExecutionEnvironment } from '../runs/execute.ts'
 import type { LeaseHolder } from '../runs/lease.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { FailoverSupervisor } from '../watchers/failover-supervisor.ts'
 import type { ServerContext } from './context.ts'
 import { dockerServices } from './docker/index.ts'
 import { healthService } from './health.ts'
@@ -11,6 +12,7 @@ import { version } from './identity.ts'
 import { reflectionServices } from './reflection.ts'
 import type { ServiceRegistration } from './service.ts'
 import { blobService, lockService, stepService } from './step-service.ts'
+import { supervisorService } from './supervisor-service.ts'
 
 export interface Parts {
   readonly context: ServerContext
@@ -18,6 +20,7 @@ export interface Parts {
   readonly environment: ExecutionEnvironment
   readonly lease: LeaseHolder
   readonly blobs: BlobStore
+  readonly supervisor: FailoverSupervisor
   readonly started: Date
   /** What it says it is. Default: the version it was built as. */
   readonly version: string | undefined
@@ -31,6 +34,7 @@ export function allServices(parts: Parts): ServiceRegistration[] {
     blobService(parts.blobs, parts.runs),
     hostService(parts.context.config, parts.started, parts.version ?? version, parts.reloadCertificate),
     ...dockerServices(parts.context),
+    supervisorService(parts.supervisor),
     healthService(() => all),
     ...reflectionServices(() => all),
   ]

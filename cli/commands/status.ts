@@ -2,8 +2,10 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { listRuns } from '../../coordinator/run/journal.ts'
+import type { HostStatus } from '../../coordinator/run/status.ts'
 import type { App } from '../app.ts'
-import { columns } from '../render/format.ts'
+import { columns, shortHost } from '../render/format.ts'
+import { givenUpWords, holdWords } from './hold.ts'
 
 export function registerStatus(program: Command, app: () => App): void {
   program
@@ -32,6 +34,7 @@ export function registerStatus(program: Command, app: () => App): void {
       const text = [
         pc.bold(`${site.name}, stage ${site.stage}`),
         columns(hosts),
+        ...status.hosts.flatMap(supervised),
         ...(services.length === 0 ? [] : ['', columns(services)]),
         ...(status.lock === undefined
           ? []
@@ -44,3 +47,9 @@ export function registerStatus(program: Command, app: () => App): void {
       renderer.result({ name: site.name, stage: site.stage, ...status, lastRun }, text.join('\n'))
     })
 }
+
+/** Only what is not as usual. */
+const supervised = ({ name, supervisor }: HostStatus): readonly string[] => [
+  ...(supervisor?.hold === undefined ? [] : [pc.yellow(`the supervisor of ${shortHost(name)} is ${holdWords(supervisor.hold)}`)]),
+  ...(supervisor?.givenUp ?? []).map((one) => pc.red(`the supervisor of ${shortHost(name)} ${givenUpWords(one)}`)),
+]

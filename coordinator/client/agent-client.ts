@@ -11,6 +11,7 @@ import {
 } from '#gen/hive/v1/docker.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
+import { SupervisorServiceService } from '#gen/hive/v1/supervisor.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
 import { AgentChannel } from './channel.ts'
@@ -54,6 +55,7 @@ export class AgentClient {
   readonly service
   readonly container
   readonly repair
+  readonly supervisor
   readonly health
 
   constructor(to: AgentAddress, credentials: Credentials, { way = directWay(to), version }: ClientOptions = {}) {
@@ -72,6 +74,7 @@ export class AgentClient {
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
     this.repair = channel.service(RepairServiceService)
+    this.supervisor = channel.service(SupervisorServiceService)
     this.health = channel.service(HealthService)
   }
 

@@ -2,9 +2,10 @@
 import type { ServiceInfo, SwarmNode } from '#gen/hive/v1/docker.ts'
 import type { InfoResponse } from '#gen/hive/v1/host.ts'
 import type { LockState } from '#gen/hive/v1/run.ts'
+import type { SupervisorStatus } from '#gen/hive/v1/supervisor.ts'
 import type { AgentClient } from '../client/agent-client.ts'
 import { reportOf } from '../client/errors.ts'
-import type { SiteAgents } from '../client/site-agents.ts'
+import type { Reached, SiteAgents } from '../client/site-agents.ts'
 import type { ErrorReport } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
 import type { HostPower, Provider, ProviderContext } from '../providers/provider.ts'
@@ -22,6 +23,8 @@ export interface HostStatus {
   readonly error: ErrorReport | undefined
   /** As the swarm's managers see it. */
   readonly node: SwarmNode | undefined
+  /** Of its mirrored volumes; undefined where the agent does not tell. */
+  readonly supervisor: Pick<SupervisorStatus, 'hold' | 'givenUp'> | undefined
 }
 
 export interface StageStatus {
@@ -56,6 +59,7 @@ export async function stageStatus({ site, state, agents, provider, signal }: Sta
     ),
     askSwarm(site.hosts, agents, signal),
   ])
+  const [supervisors, lock] = await Promise.all([supervisorsOf(reached, signal), lockState(reached, signal)])
   signal.throwIfAborted()
   const hosts = site.hosts.map((host): HostStatus => {
     const answer = reached.get(host.name)
@@ -67,10 +71,11 @@ export async function stageStatus({ site, state, agents, provider, signal }: Sta
       agent: known?.info,
       error: answer !== undefined && 'error' in answer ? reportOf(answer.error, host.name) : undefined,
       node: swarm?.nodes.find(({ name }) => name === host.shortName || name === host.name),
+      supervisor: supervisors.get(host.name),
     }
   })
   notices.push(...strangers(site, swarm?.services ?? []))
-  return { hosts, services: swarm?.services, lock: await lockState(reached, signal), notices }
+  return { hosts, services: swarm?.services, lock, notices }
 }
 
 /** Services of the swarm that the inventory does not have for this stage, as a remark. They are never removed by inference. */
@@ -99,6 +104,16 @@ async function askSwarm(hosts: readonly Host[], agents: SiteAgents, signal: Abor
 async function askManager({ swarm, service }: AgentClient, signal: AbortSignal) {
   const [{ nodes }, { services }] = await Promise.all([swarm.listNodes({}, { deadline, signal }), service.list({}, { deadline, signal })])
   return { nodes, services }
+}
+
+/** An agent of an older version has none. */
+async function supervisorsOf(reached: ReadonlyMap<string, Reached>, signal: AbortSignal): Promise<ReadonlyMap<string, HostStatus['supervisor']>> {
+  const asking = [...reached].map(async ([host, answer]): Promise<[string, HostStatus['supervisor']]> => {
+    if ('error' in answer) return [host, undefined]
+    const status = await answer.client.supervisor.status({}, { deadline, signal }).catch(() => undefined)
+    return [host, status === undefined ? undefined : { hold: status.hold, givenUp: status.givenUp }]
+  })
+  return new Map(await Promise.all(asking))
 }
 
 async function lockState(reached: Awaited<ReturnType<SiteAgents['reachAll']>>, signal: AbortSignal): Promise<StageStatus['lock']> {

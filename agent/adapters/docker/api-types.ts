@@ -169,4 +169,7 @@ export interface ContainerListed {
   readonly State: string
   readonly Status: string
   readonly Labels?: Record<string, string> | null
+  /** Seconds since 1970. */
+  readonly Created: number
+  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string; readonly Source?: string }[] | null
 }

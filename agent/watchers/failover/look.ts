@@ -1,0 +1,52 @@
+/** One look at this host: states of DRBD, mounts, and what else they make worth asking for. Reads only. */
+import { readdir } from 'node:fs/promises'
+import { drbdKernelLines } from '../../adapters/drbd/kernel-log.ts'
+import { readStatus } from '../../adapters/drbd/read-status.ts'
+import { deviceNumberOf, holdersOf, readMounts } from '../../adapters/mounts.ts'
+import { readDocker, readSwarm } from './docker-view.ts'
+import { type Picture, type VolumeView, worthAsking } from './picture.ts'
+
+export interface LookOptions {
+  readonly signal: AbortSignal
+  readonly now: number
+  /** Whether a step or an operation of the agent works on the volume of this name. */
+  readonly busy: (volume: string) => boolean
+}
+
+/** Where resource files are: a host without any has no mirrored volumes, and nothing is asked of it. */
+const resourceFolder = '/etc/drbd.d'
+/** Seconds of the kernel's log: a host may be gone for a day before it comes back. */
+const logged = 86_400
+
+export const hasResources = (folder = resourceFolder): Promise<boolean> =>
+  readdir(folder).then(
+    (names) => names.some((name) => name.endsWith('.res')),
+    () => false,
+  )
+
+/** Rejects where DRBD does not answer, or the signal is aborted. */
+export async function look({ signal, now, busy }: LookOptions): Promise<Picture> {
+  const [statuses, mounts] = await Promise.all([readStatus(signal), readMounts()])
+  const volumes = await Promise.all(
+    statuses.map(async (status): Promise<VolumeView> => {
+      const numbers = await Promise.all(status.devices.map(({ minor }) => deviceNumberOf(`/dev/drbd${minor}`)))
+      const plain: VolumeView = {
+        name: status.name,
+        status,
+        busy: busy(status.name),
+        mounts: mounts.filter(({ device }) => numbers.includes(device)),
+        holders: undefined,
+        kernelLog: undefined,
+      }
+      const [holders, kernelLog] = await Promise.all([
+        // Without its device node nobody could be found to hold it, which is not to say that nobody does.
+        worthAsking.holders(plain) && !numbers.includes(undefined) ? Promise.all(status.devices.map(({ minor }) => holdersOf(minor))) : undefined,
+        worthAsking.kernelLog(plain) ? drbdKernelLines(status.name, { sinceSeconds: logged, signal }) : undefined,
+      ])
+      return { ...plain, holders: holders?.flat(), kernelLog }
+    }),
+  )
+  const docker = worthAsking.docker(volumes) ? await readDocker(signal) : undefined
+  if (docker === undefined || !worthAsking.swarm(volumes, docker, now)) return { volumes, docker }
+  return { volumes, docker: { ...docker, swarm: await readSwarm(signal) } }
+}
