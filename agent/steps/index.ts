@@ -2,6 +2,7 @@
 import { buildImage } from './build-image.ts'
 import { ensureArchivedImage } from './ensure-archived-image.ts'
 import { ensureBlock } from './ensure-block.ts'
+import { ensureDrbdFileSystem } from './ensure-drbd-file-system.ts'
 import { ensureDrbdModule } from './ensure-drbd-module.ts'
 import { ensureDrbdResource } from './ensure-drbd-resource.ts'
 import { ensureDrbdVolume } from './ensure-drbd-volume.ts'
@@ -50,6 +51,7 @@ export const executors: Executors = {
   ensureDrbdModule,
   ensureDrbdResource,
   ensureDrbdVolume,
+  ensureDrbdFileSystem,
   buildImage,
   runRoles,
 }

@@ -47,7 +47,11 @@ export function registerDeploy(program: Command, app: () => App): void {
   }
   const allowing = (command: Command): Command =>
     command
-      .option('--allow <names>', 'hosts or volumes that may be destroyed, separated by commas', (text) => text.split(','))
+      .option(
+        '--allow <names>',
+        'hosts or volumes that may be destroyed, disks (HOST:/dev/DISK) that may be used although they hold something; separated by commas',
+        (text) => text.split(','),
+      )
       .option('--no-wait', 'create and change services without waiting until their tasks run')
   allowing(withLimit(withPhaseChoice(program.command('deploy').alias('all').description('bring the stage to what the inventory says, phase by phase')))).action(
     (options: DeployOptions) => run('deploy', options),

@@ -3,6 +3,7 @@ import { formatNetwork4, gwbridgeV6, parseNetwork4, splitInternal } from './addr
 import { type Allocations, allocate } from './allocations.ts'
 import { exportInventory } from './ansible-inventory.ts'
 import { type BuiltInContext, extraVariables } from './built-in-variables.ts'
+import { checkMirroredVolumes } from './check-mirrored-volumes.ts'
 import { Converter } from './convert.ts'
 import type { NetworkDefinition, ServiceDefinition } from './definitions.ts'
 import { type Groups, groupsOfMembers, makeGroups } from './groups.ts'
@@ -33,6 +34,7 @@ export const assemble = (input: AssembleInput): { readonly site: Site; readonly 
     throw new Error('an inventory without a stage was not reported')
   }
   const allocations = allocate(definitions.services, input.remembered, input.stage, findings)
+  tellLeftVolumes(input, definitions, findings)
   const groups = makeGroups(
     definitions.hosts,
     definitions.stages.map((stage) => stage.stage),
@@ -54,6 +56,16 @@ const tellUnusedVariables = (sources: Sources, groups: Groups, findings: Finding
   const members = new Set(groups.get('all'))
   for (const name of sources.hostVars.keys())
     if (!members.has(name)) findings.notice(`host_vars/${name}: there is no such host, service, image, volume or network`)
+}
+
+/** Nothing is deleted because it is not written any more. */
+const tellLeftVolumes = (input: AssembleInput, definitions: Definitions, findings: Findings): void => {
+  for (const [name, id] of Object.entries(input.remembered.devices)) {
+    if (!definitions.volumes.has(name))
+      findings.notice(
+        `the volume '${name}' (device id ${id}) is not in the inventory any more and stays as it is; \`hivecoord volume delete ${name}\` removes it`,
+      )
+  }
 }
 
 const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Groups, allocations: Allocations): Site => {
@@ -140,7 +152,8 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
     ansibleInventory: () => exportInventory(variables, groups, extraVariables(builtIn)),
     notices: findings.notices,
   }
-  return site
+  checkMirroredVolumes(site, definitions.volumes, definitions.services, findings)
+  return { ...site, notices: findings.notices }
 }
 
 const readVariable = (variables: Variables, name: string, variable: string): unknown => {

@@ -1,5 +1,6 @@
 import { Converter, textOf } from './convert.ts'
 import { isMapping } from './mapping.ts'
+import { mirroredPools } from './mirrored-pools.ts'
 import type { Findings } from './problems.ts'
 import type { HostSettings } from './site.ts'
 import type { Variables } from './variables.ts'
@@ -36,6 +37,10 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     epelSourceUrl: read.text('hive_epel_url'),
     diskSizeGb: read.wholeNumber('hive_disk_size'),
     mirroredDiskSizeGb: read.wholeNumber('hive_mirrored_disk_size'),
+    // Sites write the second name too, which hive-builder reads in one place.
+    noMirroredDevice: read.flag('hive_no_mirrored_device', false) || read.flag('hive_no_mirrored_devices', false),
+    mirroredPools: mirroredPools(read),
+    partitionLabel: read.text('hive_partition_label'),
     memoryMb: read.wholeNumber('hive_memory_size'),
     cpus: read.number('hive_cpus'),
   }

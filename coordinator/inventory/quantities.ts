@@ -25,6 +25,17 @@ export const bytesOf = (value: unknown): bigint | undefined => {
   return BigInt(Math.floor(Number(match[1]) * 1024 ** Math.max(0, units.indexOf((match[2] ?? 'B').toUpperCase()))))
 }
 
-/** A logical volume's size as lvcreate takes it: a number and a unit (500M, 20G, 1.5t); no percentages, no bare number. */
-export const isVolumeSize = (value: unknown): boolean =>
-  typeof value === 'string' && /^\d+(?:\.\d+)?[bBsSkKmMgGtTpPeE]$/.test(value.trim()) && Number.parseFloat(value) > 0
+const volumeUnits: Readonly<Record<string, number>> = { b: 1, s: 512, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50, e: 2 ** 60 }
+
+/** A logical volume's size in bytes, from text as lvcreate takes it: 500M, 20G, 1.5t, or a plain number of MiB; no percentages. Else undefined. */
+export const volumeBytes = (text: string): bigint | undefined => {
+  const match = /^\s*(\d+(?:\.\d+)?)([bskmgtpe])?\s*$/i.exec(text)
+  const bytes = match === null ? 0 : Number(match[1]) * (volumeUnits[(match[2] ?? 'm').toLowerCase()] ?? 0)
+  return bytes >= 1 ? BigInt(Math.round(bytes)) : undefined
+}
+
+/** LVM's extent unless a volume group was made with another, bytes. */
+const extentBytes = 4n * 2n ** 20n
+
+/** What LVM makes of a size: it rounds up to whole extents. */
+export const wholeExtents = (bytes: bigint): bigint => ((bytes + extentBytes - 1n) / extentBytes) * extentBytes

@@ -3,7 +3,7 @@ import { Converter, textOf } from './convert.ts'
 import type { NetworkDefinition, ServiceDefinition } from './definitions.ts'
 import { describe, isMapping, type Mapping } from './mapping.ts'
 import type { Findings, Position } from './problems.ts'
-import { isVolumeSize } from './quantities.ts'
+import { volumeBytes } from './quantities.ts'
 import { environmentOf, rolesOf, type ServiceContext } from './resolve-service.ts'
 import type { Image, Network, StageName, Volume } from './site.ts'
 import { didYouMean } from './suggest.ts'
@@ -12,7 +12,7 @@ import type { VolumeUse } from './volume-definition.ts'
 import { adoptPlace, startOf, valueAt } from './yaml-source.ts'
 
 export const defaultNetworkName = 'hive_default_network'
-export const filesystems = ['xfs', 'ext4', 'ext3', 'ext2', 'btrfs']
+const filesystems = ['xfs', 'ext4']
 
 export const imageName = (service: string): string => `image_${service}`
 export const volumeName = (volume: string): string => `volume_${volume}`
@@ -132,7 +132,8 @@ export const volumeVariables = (volume: VolumeDefinition, deviceId: number | und
   }
 }
 
-const placeOf = (use: VolumeUse, key: string): Position =>
+/** Where a key of the volume's definition stands, else its use. */
+export const placeOf = (use: VolumeUse, key: string): Position =>
   use.definition !== undefined && key in use.definition.source ? valueAt(use.definition.source, key) : use.at
 
 /** A volume of the stage, from the variables of its pseudo-host. `hosts`: those that a `diskless` list may name. */
@@ -146,7 +147,8 @@ export const resolveVolume = (volume: VolumeDefinition, variables: Variables, fi
   const fstype = mirrored['fstype'] === undefined ? undefined : textOf(mirrored['fstype'])
   const wrong = (key: string, message: string, instead: string): void =>
     findings.problem(placeOf(use, key), `${use.path}.${volume.kind}.${key}`, message, instead)
-  if (size !== undefined && !isVolumeSize(size)) wrong('size', `${describe(mirrored['size'])} is no size`, 'write a number with a unit, as 500M or 20G')
+  const sizeBytes = size === undefined ? undefined : volumeBytes(size)
+  if (size !== undefined && sizeBytes === undefined) wrong('size', `${describe(mirrored['size'])} is no size`, 'write a number with a unit, as 500M or 20G')
   if (volume.kind === 'drbd' && fstype !== undefined && !filesystems.includes(fstype))
     wrong('fstype', `unknown file system '${fstype}'`, didYouMean(fstype, filesystems))
   const diskless = Array.isArray(mirrored['diskless']) ? mirrored['diskless'].map(textOf) : []
@@ -161,6 +163,7 @@ export const resolveVolume = (volume: VolumeDefinition, variables: Variables, fi
     driverOptions: Object.fromEntries(Object.entries(options).map(([key, value]) => [key, textOf(value)])),
     deviceId: volume.kind === 'drbd' ? Number(mirrored['device_id']) : undefined,
     size,
+    sizeBytes,
     fstype,
     diskless,
     volumeGroup: mirrored['vgname'] === undefined ? undefined : textOf(mirrored['vgname']),

@@ -101,8 +101,22 @@ export interface HostSettings {
   readonly epelSourceUrl: string | undefined
   readonly diskSizeGb: number | undefined
   readonly mirroredDiskSizeGb: number | undefined
+  /** It has no disk for mirrored volumes, and takes part in them over the network. */
+  readonly noMirroredDevice: boolean
+  readonly mirroredPools: readonly MirroredPool[]
+  /** For a disk that is divided; undefined: the tool's own. */
+  readonly partitionLabel: string | undefined
   readonly memoryMb: number | undefined
   readonly cpus: number | undefined
+}
+
+/** A volume group for mirrored volumes, on one of a host's disks. */
+export interface MirroredPool {
+  readonly volumeGroup: string
+  /** undefined: no thin pool, volumes take their whole size. */
+  readonly thinPool: string | undefined
+  /** Candidates, tried in this order. */
+  readonly devices: readonly string[]
 }
 
 export interface Network {
@@ -124,9 +138,14 @@ export interface Volume {
   readonly driver: string | undefined
   readonly driverOptions: Readonly<Record<string, string>>
   readonly deviceId: number | undefined
+  /** As written. */
   readonly size: string | undefined
+  /** As asked for; LVM rounds it up to whole extents. */
+  readonly sizeBytes: bigint | undefined
   readonly fstype: string | undefined
+  /** Hosts of any stage that hold no disk of it. */
   readonly diskless: readonly string[]
+  /** undefined: the one that hive-builder takes, drbdvg. */
   readonly volumeGroup: string | undefined
 }
 

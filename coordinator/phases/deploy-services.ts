@@ -5,6 +5,7 @@
 import type { Step } from '#gen/hive/v1/step.ts'
 import { siteArchives } from '../ansible/archives.ts'
 import { contentTags } from '../ansible/content-tag.ts'
+import { diskConstraints } from '../inventory/mirrored-volumes.ts'
 import type { Service, Site } from '../inventory/site.ts'
 import { eligibleHosts } from './deploy-services/eligible-hosts.ts'
 import { authFor, type ImageSources, originOf, resolve, type ServiceImage } from './deploy-services/images.ts'
@@ -79,7 +80,9 @@ export const deployServices: Phase<DeployFacts> = deployServicesFrom(async (site
 })
 
 const servicesOf = (site: Site, limit: Limit): readonly Service[] =>
-  site.services.filter((service) => service.stages.includes(site.stage) && limit.services?.has(service.name) !== false)
+  site.services
+    .filter((service) => service.stages.includes(site.stage) && limit.services?.has(service.name) !== false)
+    .map((service) => ({ ...service, constraints: [...service.constraints, ...diskConstraints(service, site)] }))
 
 function imageStep(image: ServiceImage, host: string, site: Site): Step {
   const auth = authFor(image.reference, site)

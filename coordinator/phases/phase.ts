@@ -39,6 +39,8 @@ export interface PhaseInput<F> {
   readonly state: StageState
   /** Roles are applied to hosts and running containers even where the same ones were applied before. */
   readonly reapplyRoles?: boolean
+  /** What the operator named on the command line: hosts, volumes, HOST:/dev/DISK. */
+  readonly allow?: ReadonlySet<string>
   /** false: services are created and changed, and nobody waits until their tasks run. */
   readonly awaitTasks?: boolean
 }

@@ -1,6 +1,7 @@
 /** setup-hosts: from a host with an agent to a member of the site. */
 import type { Step } from '#gen/hive/v1/step.ts'
 import { hookSteps } from '../ansible/host-roles.ts'
+import { mirrorsHere } from '../inventory/mirrored-volumes.ts'
 import type { Host, Site } from '../inventory/site.ts'
 import type { Blob, Phase, PhaseInput, PhaseSteps } from './phase.ts'
 import { sshd, users } from './setup-hosts/access.ts'
@@ -20,6 +21,7 @@ import {
 import { docker, dockerConfig } from './setup-hosts/docker.ts'
 import { readFacts, type SetupHostsFacts } from './setup-hosts/facts.ts'
 import { idOf, phase, when } from './setup-hosts/host-step.ts'
+import { mirroring } from './setup-hosts/mirroring.ts'
 import { packageSources } from './setup-hosts/package-sources.ts'
 import { registry } from './setup-hosts/registry.ts'
 import { gatewayBridge, ingress, labelling, nodeLabels, swarmMember } from './setup-hosts/swarm.ts'
@@ -60,7 +62,7 @@ export const setupHosts: Phase<SetupHostsFacts> = {
 
   gather: async ({ site }) => readFacts(site),
 
-  async steps({ site, limit, facts, reapplyRoles }: PhaseInput<SetupHostsFacts>): Promise<PhaseSteps> {
+  async steps({ site, limit, facts, reapplyRoles, allow }: PhaseInput<SetupHostsFacts>): Promise<PhaseSteps> {
     const hosts = site.hosts.filter((host) => limit.hosts?.has(host.name) !== false)
     const hives = hosts.filter((host) => host.isHive).sort((a, b) => Number(b.isFirstHive) - Number(a.isFirstHive))
     const steps: Step[] = []
@@ -68,8 +70,9 @@ export const setupHosts: Phase<SetupHostsFacts> = {
     for (const host of hosts) {
       const first = base(site, host, facts)
       const addon = await hookSteps(site, phase, host, 'addon', { needs: idsOf(first), always: reapplyRoles === true })
+      const mirrors = when(host.isHive && mirrorsHere(site), ...mirroring(site, host, allow))
       const store = host.isRepository ? await registry(site, host) : { steps: [], blobs: [] }
-      const later = [...containers(site, host, hives.slice(0, Math.max(0, hives.indexOf(host)))), ...store.steps]
+      const later = [...mirrors, ...containers(site, host, hives.slice(0, Math.max(0, hives.indexOf(host)))), ...store.steps]
       const labels = labelling(hives) === host ? [nodeLabels(host, hives)] : []
       const all = [...first, ...addon.steps, ...later, ...labels]
       const addon2 = await hookSteps(site, phase, host, 'addon2', { needs: idsOf(all), always: reapplyRoles === true })

@@ -1,8 +1,11 @@
 /** What a volume of each kind is made of. A kind that cannot be built yet says so, and why. */
+import type { Step } from '#gen/hive/v1/step.ts'
 import type { EnsureVolume } from '#gen/hive/v1/steps_docker.ts'
+import { mirrorsWithDrbd } from '../inventory/mirrored-volumes.ts'
 import type { Site, Volume } from '../inventory/site.ts'
 import { efsAddress } from '../providers/aws/efs-address.ts'
 import type { StageState } from '../run/stage-state.ts'
+import { mirroredVolumeSteps } from './build-volumes/mirrored-volume.ts'
 import { folderMountOptions, volumeMountOptions } from './efs-mount-options.ts'
 
 /** The folder that the nspawn provider shares between the hosts of a stage. */
@@ -19,6 +22,8 @@ export type VolumePlan =
       /** What must be made known first; until then `spec` is for plans only. */
       readonly awaits?: string
     }
+  /** Steps of its own kinds on several hosts. */
+  | { readonly kind: 'mirrored'; readonly steps: readonly Step[] }
   | { readonly kind: 'unsupported'; readonly reason: string }
 
 type Backend = (volume: Volume, site: Site, state: StageState) => VolumePlan
@@ -31,9 +36,8 @@ const backends: { readonly [K in Volume['kind']]: Backend } = {
     spec: { name: volume.name, driver: volume.driver ?? '', options: { ...volume.driverOptions }, directory: '', nfsFolder: undefined },
   }),
 
-  drbd(volume, site) {
-    if (site.effectiveProvider !== 'nspawn')
-      return { kind: 'unsupported', reason: `volume ${volume.name}: mirrored with DRBD, which this version cannot build yet` }
+  drbd(volume, site, state) {
+    if (mirrorsWithDrbd(site)) return { kind: 'mirrored', steps: mirroredVolumeSteps(volume, site, state) }
     const directory = `${mirroredFolder}/${volume.name}`
     return {
       kind: 'volume',

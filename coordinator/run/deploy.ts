@@ -249,7 +249,7 @@ class Deploy {
   async #runPhase(phase: Phase): Promise<void> {
     const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, awaitTasks = true, allow, patience } = this.#input
     const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent: new Set() })
-    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, awaitTasks, facts, agents, absent: new Set(), signal })
+    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, awaitTasks, allow, facts, agents, absent: new Set(), signal })
     for (const message of planned.notices) emit({ code: 'notice', message })
     const { unreachable, planCalls } = planned
     emit({ code: 'phase.planned', phase: phase.name, steps: planned.planned, unreachable, planCalls })

@@ -16,6 +16,7 @@ export interface PhaseWorkInput {
   readonly state: StageState
   readonly reapplyRoles: boolean
   readonly awaitTasks?: boolean
+  readonly allow?: ReadonlySet<string>
   readonly facts: FactSource
   readonly agents: Pick<SiteAgents, 'reach' | 'forget'>
   readonly absent: ReadonlySet<string>
@@ -25,9 +26,9 @@ export interface PhaseWorkInput {
 export interface PlannedPhase extends PhaseSteps, PhasePlan {}
 
 export async function planOnePhase(input: PhaseWorkInput): Promise<PlannedPhase> {
-  const { phase, site, limit, state, reapplyRoles, awaitTasks = true, facts, agents, absent, signal } = input
+  const { phase, site, limit, state, reapplyRoles, awaitTasks = true, allow = new Set<string>(), facts, agents, absent, signal } = input
   const known = await phase.gather?.(facts)
-  const made = await phase.steps({ site, limit, facts: known, state, reapplyRoles, awaitTasks })
+  const made = await phase.steps({ site, limit, facts: known, state, reapplyRoles, awaitTasks, allow })
   const steps = made.steps.filter(({ host }) => limit.hosts === undefined || limit.hosts.has(host))
   signal.throwIfAborted()
   const plan = await planPhase({ phase: phase.name, steps, agents, absent, signal })
@@ -55,6 +56,9 @@ export function obstacles(planned: PlannedPhase, allow: ReadonlySet<string>): re
 
 function isRefused({ outcome, host, stepId }: PlannedStep, step: Step | undefined, allow: ReadonlySet<string>): boolean {
   if (outcome.kind !== 'change' || outcome.disruption !== Disruption.DESTROY) return false
+  // Disks that hold something are only in the step when they were named.
+  const { kind } = step?.spec ?? {}
+  if (kind?.$case === 'ensureVolumeGroup' && kind.value.take.length > 0) return false
   const names = [host, host.split('.')[0] ?? host, stepId, nameOfSpec(step?.spec)]
   return !names.some((name) => name !== undefined && allow.has(name))
 }

@@ -29,14 +29,27 @@ export const drbdMutations = (): number => mutations
 export const drbdadm = (args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> => drbd(['drbdadm', ...args], options)
 export const drbdsetup = (args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> => drbd(['drbdsetup', ...args], options)
 
+/** drbdmeta works on a disk's metadata, whether DRBD is loaded or not. */
+export const drbdmeta = (args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> => drbd(['drbdmeta', ...args], options)
+
 async function drbd(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult> {
-  if (options.readOnly === true) return storageCommand(argv, options)
-  mutations++
+  const changes = options.readOnly !== true
+  if (changes) mutations++
   try {
     return await storageCommand(argv, options)
+  } catch (error) {
+    throw withoutSecret(error)
   } finally {
-    mutations++
+    if (changes) mutations++
   }
+}
+
+/** drbdadm tells of a drbdsetup that failed with all its arguments, the shared secret among them. */
+export const hideSecret = (text: string): string => text.replaceAll(/(shared-secret[= ]\s*)("[^"]*"|[^\s;'"]+)/g, '$1***')
+
+function withoutSecret(error: unknown): unknown {
+  if (!(error instanceof HiveError)) return error
+  return new HiveError(error.code, hideSecret(error.message), { hint: error.hint, log: error.log.map(hideSecret), cause: error.cause })
 }
 
 /** As `run`, with an end in any case. Throws HiveError 'blocked' while too many commands hang. */

@@ -1,6 +1,7 @@
 /** What every server has whatever it is for: its name, the names of the others, packages, kernel settings, time and language. */
 import type { Step } from '#gen/hive/v1/step.ts'
 import { UnitState } from '#gen/hive/v1/steps_host.ts'
+import { mirrorsHere } from '../../inventory/mirrored-volumes.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import type { SetupHostsFacts } from './facts.ts'
 import { hostStep } from './host-step.ts'
@@ -26,6 +27,8 @@ export const hostsFile = (site: Site, host: Host): Step =>
 export const packages = (site: Site, host: Host): Step => {
   const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata']
   const repository = host.isRepository && !site.registry.inContainer ? ['docker-registry'] : []
+  // File systems of mirrored volumes are made and grown on the hosts.
+  const fileSystems = host.isHive && mirrorsHere(site) ? ['e2fsprogs', 'xfsprogs'] : []
   const nfs = host.isHive && site.volumes.some(({ kind, stages }) => kind === 'nfs' && stages.includes(site.stage))
   return hostStep(
     host,
@@ -33,10 +36,11 @@ export const packages = (site: Site, host: Host): Step => {
     'packages',
     'ensurePackages',
     {
-      apt: [...common, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
+      apt: [...common, ...fileSystems, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
       // Without python3-libselinux Ansible's modules write no file where SELinux is on.
       dnf: [
         ...common,
+        ...fileSystems,
         'ansible',
         'containerd.io',
         'docker-ce',

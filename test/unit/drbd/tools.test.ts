@@ -67,7 +67,12 @@ test('one answer serves all who ask within its time and until something changed'
 
 test('who is aborted leaves, and the others get the answer', async () => {
   let finish: (value: string) => void = () => undefined
-  const answer = sharedAnswer(() => new Promise<string>((resolve) => void (finish = resolve)))
+  const answer = sharedAnswer(
+    () =>
+      new Promise<string>((resolve) => {
+        finish = resolve
+      }),
+  )
   const abort = new AbortController()
   const [left, stayed] = [answer.get(abort.signal), answer.get()]
   abort.abort(new Error('enough'))

@@ -343,9 +343,9 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'a bad size',
-    files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 500, fstype: xfs}}\n`),
+    files: service(`${image}volumes:\n- {source: d, target: /d, type: volume, drbd: {size: 50%VG, fstype: xfs}}\n`),
     at: ['inventory/s.yml:6:58'],
-    message: /500 is no size/,
+    message: /'50%VG' is no size/,
     instead: /500M/,
   },
   {

@@ -30,10 +30,10 @@ test('on one machine a mirrored volume is a folder that the hosts share, and the
   assert.deepEqual(unsupported, [])
 })
 
-test('elsewhere DRBD and NFS are named as what cannot be built', async () => {
-  const { steps, unsupported } = await phaseOf(site({ volumes: [volume({ kind: 'drbd' }), volume({ name: 'files', kind: 'nfs' })] }))
+test('NFS is named as what cannot be built but on AWS', async () => {
+  const { steps, unsupported } = await phaseOf(site({ volumes: [volume({ name: 'files', kind: 'nfs' })] }))
   assert.deepEqual(steps, [])
-  assert.equal(unsupported?.length, 2)
+  assert.equal(unsupported?.length, 1)
 })
 
 test('on AWS an NFS volume is a folder of the file system, mounted as hive-builder does, on every hive host', async () => {

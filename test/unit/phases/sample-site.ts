@@ -1,6 +1,7 @@
 /** A small site made by hand: three hive hosts and a repository server, changed where a test says so. */
 import type { Host, Image, Service, Site, Volume } from '../../../coordinator/inventory/site.ts'
 import type { FactSource, Limit } from '../../../coordinator/phases/phase.ts'
+import { settings } from './site-fixture.ts'
 
 export const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
 
@@ -18,7 +19,7 @@ function host(index: number, repository = false): Host {
     isHive: !repository,
     isRepository: repository,
     isFirstHive: index === 0,
-    settings: { swarmMode: 'manager' } as Host['settings'],
+    settings: { ...settings },
   }
 }
 
@@ -68,6 +69,7 @@ export const volume = (changes: Partial<Volume>): Volume => ({
   driverOptions: {},
   deviceId: undefined,
   size: undefined,
+  sizeBytes: undefined,
   fstype: undefined,
   diskless: [],
   volumeGroup: undefined,

@@ -21,6 +21,9 @@ export const settings: HostSettings = {
   epelSourceUrl: undefined,
   diskSizeGb: undefined,
   mirroredDiskSizeGb: undefined,
+  noMirroredDevice: false,
+  mirroredPools: [{ volumeGroup: 'drbdvg', thinPool: 'drbdpool', devices: ['/dev/sdb'] }],
+  partitionLabel: undefined,
   memoryMb: undefined,
   cpus: undefined,
 }
