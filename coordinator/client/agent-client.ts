@@ -9,6 +9,7 @@ import {
   SwarmServiceService,
   VolumeServiceService,
 } from '#gen/hive/v1/docker.ts'
+import { DoctorServiceService } from '#gen/hive/v1/doctor.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
 import { SupervisorServiceService } from '#gen/hive/v1/supervisor.ts'
@@ -55,6 +56,7 @@ export class AgentClient {
   readonly service
   readonly container
   readonly repair
+  readonly doctor
   readonly supervisor
   readonly health
 
@@ -74,6 +76,7 @@ export class AgentClient {
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
     this.repair = channel.service(RepairServiceService)
+    this.doctor = channel.service(DoctorServiceService)
     this.supervisor = channel.service(SupervisorServiceService)
     this.health = channel.service(HealthService)
   }
