@@ -134,6 +134,22 @@ export async function installPackages(system: PackageSystem, names: readonly str
   }
 }
 
+/**
+ * Installs package files of this host, unsigned ones too, with what they need from the package sources. `config`: a configuration of
+ * dnf's to take instead of the host's.
+ */
+export async function installPackageFiles(system: PackageSystem, files: readonly string[], work: PackageWork, config?: string): Promise<void> {
+  if (files.length === 0) return
+  if (system === 'apt') {
+    await repairDpkg(work)
+    await aptGet(['install', ...files], work)
+    return
+  }
+  // Whether packages of the sources have to be signed is for their own configuration to say.
+  const options = ['--setopt=install_weak_deps=False', '--setopt=localpkg_gpgcheck=False', '--nobest']
+  await run(['dnf', ...(config === undefined ? [] : ['-c', config]), '-y', ...options, 'install', ...files], withWork(work))
+}
+
 export async function removePackages(system: PackageSystem, names: readonly string[], work: PackageWork): Promise<void> {
   if (names.length === 0) return
   if (system === 'dnf') await run(['dnf', '-y', 'remove', ...names], withWork(work))

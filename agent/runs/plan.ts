@@ -65,7 +65,7 @@ class Thrown {
 function toPlan(step: Step, outcome: CheckOutcome): StepPlan {
   switch (outcome.kind) {
     case 'ok':
-      return { stepId: step.id, outcome: { $case: 'ok', value: {} } }
+      return { stepId: step.id, outcome: { $case: 'ok', value: { notices: [...(outcome.notices ?? [])] } } }
     case 'change': {
       const { reason, before = '', after = '', disruption = step.disruption } = outcome
       return { stepId: step.id, outcome: { $case: 'change', value: { reason, before, after, disruption } } }

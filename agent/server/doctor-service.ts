@@ -4,6 +4,7 @@ import { HiveError } from '../../proto/errors.ts'
 import { examineVolumes } from '../adapters/drbd/examine.ts'
 import { stuckCommands } from '../adapters/drbd/tools.ts'
 import { requireDrbd9 } from '../adapters/drbd/version.ts'
+import { hungProcesses } from '../adapters/hung-processes.ts'
 import type { ServerContext } from './context.ts'
 import { type ServiceRegistration, service } from './service.ts'
 
@@ -11,10 +12,10 @@ export const doctorService = (context: ServerContext): ServiceRegistration =>
   service(DoctorServiceService, {
     async examine({ volume }, { signal }) {
       const host = context.config.host
-      const [module, drbd] = await Promise.all([moduleProblems(context, signal), drbd9()])
+      const [stuck, module, drbd] = await Promise.all([stuckProblems(), moduleProblems(context, signal), drbd9()])
       return {
         host,
-        problems: [...stuckProblems(), ...(module.length > 0 ? module : drbd)],
+        problems: [...stuck, ...(module.length > 0 ? module : drbd)],
         volumes: drbd.length > 0 ? [] : [...(await examineVolumes(host, volume, signal))],
       }
     },
@@ -32,7 +33,7 @@ const drbd9 = (): Promise<readonly HostProblem[]> =>
 
 /** What setup-hosts would change or be stopped by; what is not as good as new is told only where it matters for mirroring. */
 async function moduleProblems(context: ServerContext, signal: AbortSignal): Promise<readonly HostProblem[]> {
-  const outcome = await context.check({ spec: { kind: { $case: 'ensureDrbdModule', value: { downloadUrl: '', kernelVersion: '', sourceUrl: '' } } } }, signal)
+  const outcome = await context.check({ spec: { kind: { $case: 'ensureDrbdModule', value: { downloadUrl: '', kernelVersion: '' } } } }, signal)
   switch (outcome.kind) {
     case 'ok':
       return 'notice' in outcome && typeof outcome.notice === 'string' && outcome.notice !== ''
@@ -45,15 +46,17 @@ async function moduleProblems(context: ServerContext, signal: AbortSignal): Prom
   }
 }
 
-/** Killed and still there: they hang in the kernel. */
-const stuckProblems = (): readonly HostProblem[] => {
-  const stuck = stuckCommands()
-  if (stuck.length === 0) return []
+/** Killed by this agent and still there, and others' that have hung for long. */
+async function stuckProblems(): Promise<readonly HostProblem[]> {
+  const own = stuckCommands().map(({ argv, since }) => `since ${since.toISOString()}: ${argv.join(' ')}`)
+  const others = (await hungProcesses()).map(({ pid, command, age }) => `${command} (process ${pid}), started ${age} s ago, in state D`)
+  const evidence = [...own, ...others]
+  if (evidence.length === 0) return []
   return [
     {
       state: 'stuck-commands',
-      title: `${stuck.length} storage command${stuck.length === 1 ? '' : 's'} never returned`,
-      evidence: stuck.map(({ argv, since }) => `since ${since.toISOString()}: ${argv.join(' ')}`),
+      title: `${evidence.length} storage command${evidence.length === 1 ? '' : 's'} hang in the kernel`,
+      evidence,
       advice: 'look at the disks and at journalctl -k; commands in state D end with a reboot only: drain the host first',
     },
   ]

@@ -6,7 +6,11 @@ export type SpecCase = SpecKind['$case']
 export type SpecValue<K extends SpecCase> = Extract<SpecKind, { $case: K }>['value']
 
 export type CheckOutcome =
-  | { readonly kind: 'ok' }
+  | {
+      readonly kind: 'ok'
+      /** What an operator should know although the step has nothing to do: told by each plan. */
+      readonly notices?: readonly string[]
+    }
   | {
       readonly kind: 'change'
       readonly reason: string
@@ -19,6 +23,7 @@ export type CheckOutcome =
   | { readonly kind: 'blocked'; readonly reason: string; readonly hint?: string }
 
 export const ok: CheckOutcome = { kind: 'ok' }
+export const okWith = (notices: readonly string[]): CheckOutcome => (notices.length === 0 ? ok : { kind: 'ok', notices })
 export const change = (reason: string, before = '', after = '', disruption?: Disruption): CheckOutcome =>
   disruption === undefined ? { kind: 'change', reason, before, after } : { kind: 'change', reason, before, after, disruption }
 export const blocked = (reason: string, hint = ''): CheckOutcome => ({ kind: 'blocked', reason, hint })

@@ -5,6 +5,16 @@ import type { Findings } from './problems.ts'
 import type { HostSettings } from './site.ts'
 import type { Variables } from './variables.ts'
 
+/** Unsigned packages come over https, or are known by their checksum. */
+function drbdDownloadUrl(read: Converter): string | undefined {
+  const name = 'hive_drbd_download_url'
+  const url = read.text(name)
+  if (url === undefined || /^(?:https:\/\/|file:\/\/\/)\S+$/.test(url) || /^http:\/\/\S+#sha256=[0-9a-fA-F]{64}$/.test(url)) return url
+  return url.startsWith('http://')
+    ? read.wrong(name, 'packages that are not signed are not fetched over http', 'https://…, or http://…#sha256= and the checksum of the archive')
+    : read.wrong(name, `"${url}" is no address of an archive`, 'https://…, or file:///… for an archive on the hosts')
+}
+
 export const defaultAgentPort = 17443
 
 export const defaultAdmin = (provider: string): string => ({ vagrant: 'vagrant', aws: 'ec2-user', azure: 'hiveadmin' })[provider] ?? 'admin'
@@ -35,6 +45,9 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     registryMirror: read.text('hive_registry_mirror'),
     dockerSourceUrl: read.text('hive_docker_source_url'),
     epelSourceUrl: read.text('hive_epel_url'),
+    elrepoSourceUrl: read.text('hive_elrepo_url'),
+    kernelVersion: read.text('hive_kernel_version'),
+    drbdDownloadUrl: drbdDownloadUrl(read),
     diskSizeGb: read.wholeNumber('hive_disk_size'),
     mirroredDiskSizeGb: read.wholeNumber('hive_mirrored_disk_size'),
     // Sites write the second name too, which hive-builder reads in one place.

@@ -96,9 +96,14 @@ export interface HostSettings {
   readonly userGroups: readonly { readonly name: string; readonly gid: number | undefined }[]
   readonly agentPort: number
   readonly registryMirror: string | undefined
-  /** Mirrors of docker's repositories for EL and of EPEL. */
+  /** Mirrors of docker's repositories for EL, of EPEL and of ELRepo. */
   readonly dockerSourceUrl: string | undefined
   readonly epelSourceUrl: string | undefined
+  readonly elrepoSourceUrl: string | undefined
+  /** The kernel that mirrored volumes are to run with, as the package manager takes its version. */
+  readonly kernelVersion: string | undefined
+  /** An archive of DRBD's packages; undefined: from the package sources. */
+  readonly drbdDownloadUrl: string | undefined
   readonly diskSizeGb: number | undefined
   readonly mirroredDiskSizeGb: number | undefined
   /** It has no disk for mirrored volumes, and takes part in them over the network. */

@@ -23,7 +23,8 @@ export interface PhaseWorkInput {
   readonly signal: AbortSignal
 }
 
-export interface PlannedPhase extends PhaseSteps, PhasePlan {}
+/** What hosts tell is among its notices. */
+export interface PlannedPhase extends PhaseSteps, Omit<PhasePlan, 'told'> {}
 
 export async function planOnePhase(input: PhaseWorkInput): Promise<PlannedPhase> {
   const { phase, site, limit, state, reapplyRoles, awaitTasks = true, allow = new Set<string>(), facts, agents, absent, signal } = input
@@ -31,8 +32,8 @@ export async function planOnePhase(input: PhaseWorkInput): Promise<PlannedPhase>
   const made = await phase.steps({ site, limit, facts: known, state, reapplyRoles, awaitTasks, allow })
   const steps = made.steps.filter(({ host }) => limit.hosts === undefined || limit.hosts.has(host))
   signal.throwIfAborted()
-  const plan = await planPhase({ phase: phase.name, steps, agents, absent, signal })
-  return { ...made, steps, ...plan }
+  const { told, ...plan } = await planPhase({ phase: phase.name, steps, agents, absent, signal })
+  return { ...made, steps, ...plan, notices: [...made.notices, ...told] }
 }
 
 /** What keeps a planned phase from being begun: blocked steps, hosts that cannot plan, destruction that nobody allowed. */

@@ -17,6 +17,8 @@ export interface PhasePlan {
   readonly planCalls: number
   /** Hosts that answered with an error instead of a plan. */
   readonly errors: readonly HiveError[]
+  /** What hosts tell of steps that have nothing to do, each with its host. */
+  readonly told: readonly string[]
 }
 
 export interface PlanInput {
@@ -33,6 +35,7 @@ export async function planPhase({ phase, steps, agents, absent, signal }: PlanIn
   const outcomes = new Map<string, PlannedOutcome>()
   const unreachable: string[] = []
   const errors: HiveError[] = []
+  const told: string[] = []
   let planCalls = 0
   await Promise.all(
     [...byHost].map(async ([host, own]) => {
@@ -46,6 +49,7 @@ export async function planPhase({ phase, steps, agents, absent, signal }: PlanIn
         planCalls++
         const { plans } = await reached.client.step.plan({ steps: own }, { deadline: planDeadline, signal })
         for (const plan of plans) outcomes.set(plan.stepId, outcomeOf(plan))
+        told.push(...plans.flatMap(({ outcome }) => (outcome?.$case === 'ok' ? outcome.value.notices.map((notice) => `${host}: ${notice}`) : [])))
         const silent = own.find(({ id }) => !outcomes.has(id))
         if (silent !== undefined) throw new HiveError('internal', `${host} planned nothing for ${silent.id}`, { host, stepId: silent.id })
       } catch (error) {
@@ -62,7 +66,7 @@ export async function planPhase({ phase, steps, agents, absent, signal }: PlanIn
     const outcome = outcomes.get(step.id)
     return outcome === undefined ? [] : [{ phase, host: step.host, stepId: step.id, title: step.title, outcome }]
   })
-  return { planned, unreachable: unreachable.sort(), planCalls, errors }
+  return { planned, unreachable: unreachable.sort(), planCalls, errors, told: told.sort() }
 }
 
 /**

@@ -19,7 +19,7 @@ common {
 
 /** `allow`: what the operator named; HOST:/dev/DISK is a disk that may be used although it holds something. */
 export const mirroring = (site: Site, host: Host, allow: ReadonlySet<string> = new Set()): readonly Step[] => [
-  ...drbdPackages(site, host),
+  ...drbdPackages(host),
   drbdSettings(host),
   socketBuffers(host),
   ...(host.settings.noMirroredDevice ? [] : host.settings.mirroredPools.map((pool) => volumeGroup(site, host, pool, allow))),

@@ -34,7 +34,7 @@ export function packageSources(host: Host): Step {
 }
 
 /** dnf fills in $releasever, the major version, and $basearch. */
-const repository = (id: string, name: string, place: string, key: string): string =>
+export const repository = (id: string, name: string, place: string, key: string): string =>
   lines([`[${id}]`, `name=${name}`, place, 'enabled=1', 'gpgcheck=1', `gpgkey=${key}`])
 
-const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
+export const withoutSlash = (url: string): string => url.replace(/\/+$/, '')

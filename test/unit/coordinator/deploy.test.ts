@@ -170,6 +170,22 @@ test('a plan asks no host that does not exist, and lists all of its steps as cha
   assert.deepEqual(lab.script.order, [])
 })
 
+test('what a host tells of a step that has nothing to do is a notice of plan and deploy', async (t) => {
+  const lab = await startLab(t, ['h0', 'h1', 'repo'])
+  lab.script.done.add('h0:module').add('h1:module')
+  lab.script.notices.set('h1:module', ['old, and this is the way'])
+  const phase = phaseOf([thing('module', 'h0'), thing('module', 'h1')])
+  const [report] = await planPhases(lab.input([phase]))
+  assert.deepEqual(report?.notices, ['h1: old, and this is the way'])
+  lab.events.length = 0
+  const { ok, changed } = await deployPhases(lab.input([phase]))
+  assert.deepEqual({ ok, changed }, { ok: true, changed: 0 })
+  assert.deepEqual(
+    lab.events.flatMap((event) => (event.code === 'notice' ? [event.message] : [])),
+    ['h1: old, and this is the way'],
+  )
+})
+
 test('a host of a site that stands and cannot be reached for its repair does not stop the others', async (t) => {
   const lab = await startLab(t, ['h0', 'h1', 'h2', 'repo'])
   await lab.running.get('h2')?.stop()

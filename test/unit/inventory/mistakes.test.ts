@@ -32,6 +32,20 @@ const mistakes: readonly Mistake[] = [
   },
   { name: 'no provider', files: stage('cidr: 10.0.0.0/24\n'), at: ['inventory/hive.yml:5:5'], message: /'provider' is missing/, instead: /nspawn/ },
   {
+    name: 'packages of DRBD over http, as an attribute of the stage',
+    files: stage('provider: prepared\ncidr: 10.0.0.0/24\ndrbd_download_url: http://example.com/drbd.tar.gz\n'),
+    at: ['inventory/hive.yml:7:24'],
+    message: /packages that are not signed are not fetched over http/,
+    instead: /#sha256=/,
+  },
+  {
+    name: 'packages of DRBD from nowhere, as a variable of hosts',
+    files: { 'inventory/group_vars/hives.yml': 'hive_drbd_download_url: drbd.tar.gz\n' },
+    at: ['inventory/group_vars/hives.yml:1:25'],
+    message: /"drbd\.tar\.gz" is no address of an archive/,
+    instead: /https:/,
+  },
+  {
     name: 'an unknown provider',
     files: stage('provider: awz\ncidr: 10.0.0.0/24\n'),
     at: ['inventory/hive.yml:5:15'],

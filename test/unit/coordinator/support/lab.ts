@@ -8,7 +8,7 @@ import * as x509 from '@peculiar/x509'
 import { pino } from 'pino'
 import type { Step } from '#gen/hive/v1/step.ts'
 import { type Agent, startAgent } from '../../../../agent/server/agent.ts'
-import { blocked, change, type Executor, ok, type StepContext } from '../../../../agent/steps/executor.ts'
+import { blocked, change, type Executor, okWith, type StepContext } from '../../../../agent/steps/executor.ts'
 import { SiteAgents } from '../../../../coordinator/client/site-agents.ts'
 import type { HiveEvent } from '../../../../coordinator/events.ts'
 import type { Host, Site } from '../../../../coordinator/inventory/site.ts'
@@ -25,6 +25,8 @@ export interface Script {
   readonly failing: Set<string>
   readonly blocking: Set<string>
   readonly destroying: Set<string>
+  /** What is told of things that are done. */
+  readonly notices: Map<string, readonly string[]>
   /** Awaited before a thing is done. */
   readonly gates: Map<string, Promise<void>>
   /** Told when a thing is begun. */
@@ -35,7 +37,7 @@ const executor = (script: Script): Executor<{ readonly timezone: string }> => ({
   check: async ({ timezone }, { hostName }) => {
     const thing = `${hostName}:${timezone}`
     if (script.blocking.has(thing)) return blocked('in doubt', 'decide')
-    return script.done.has(thing) ? ok : change('not there', '', timezone, script.destroying.has(thing) ? 4 : 0)
+    return script.done.has(thing) ? okWith(script.notices.get(thing) ?? []) : change('not there', '', timezone, script.destroying.has(thing) ? 4 : 0)
   },
   apply: async ({ timezone }, { hostName, log, signal }: StepContext) => {
     const thing = `${hostName}:${timezone}`
@@ -84,6 +86,7 @@ export async function startLab(t: TestContext, names: readonly string[], version
     failing: new Set(),
     blocking: new Set(),
     destroying: new Set(),
+    notices: new Map(),
     gates: new Map(),
     begun: () => undefined,
   }
