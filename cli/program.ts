@@ -9,6 +9,7 @@ import { registerAgent } from './commands/agent.ts'
 import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
+import { registerDoctor } from './commands/doctor.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerHold } from './commands/hold.ts'
 import { registerInventory } from './commands/inventory.ts'
@@ -81,6 +82,7 @@ export function buildProgram(): CommandLine {
   registerDeploy(program, app)
   registerPlan(program, app)
   registerStatus(program, app)
+  registerDoctor(program, app)
   registerRuns(program, app)
   registerInventory(program, app)
   registerSettings(program, app)

@@ -10,6 +10,7 @@ import {
   VolumeServiceService,
 } from '#gen/hive/v1/docker.ts'
 import { DoctorServiceService } from '#gen/hive/v1/doctor.ts'
+import { DrbdServiceService } from '#gen/hive/v1/drbd.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
 import { SupervisorServiceService } from '#gen/hive/v1/supervisor.ts'
@@ -55,6 +56,7 @@ export class AgentClient {
   readonly image
   readonly service
   readonly container
+  readonly drbd
   readonly repair
   readonly doctor
   readonly supervisor
@@ -75,6 +77,7 @@ export class AgentClient {
     this.image = channel.service(ImageServiceService)
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
+    this.drbd = channel.service(DrbdServiceService)
     this.repair = channel.service(RepairServiceService)
     this.doctor = channel.service(DoctorServiceService)
     this.supervisor = channel.service(SupervisorServiceService)
