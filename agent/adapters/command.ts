@@ -46,4 +46,8 @@ export async function run(argv: readonly [string, ...string[]], options: Command
   return { code, stdout, stderr }
 }
 
+/** Whether a command could not be run because the host does not have the program. */
+export const isMissingProgram = (thrown: unknown): boolean =>
+  thrown instanceof HiveError && thrown.code === 'command-failed' && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+
 const lastLines = (text: string): string[] => text.trimEnd().split('\n').slice(-15)

@@ -1,6 +1,6 @@
 /** Kernels of this host, the one that boots next, and modules on disk and loaded. */
 import { readdir, readFile } from 'node:fs/promises'
-import { run } from './command.ts'
+import { isMissingProgram, run } from './command.ts'
 import { exists, readText } from './files.ts'
 
 export interface ModuleOnDisk {
@@ -20,14 +20,22 @@ export function parseModinfo(text: string): ModuleOnDisk | undefined {
 
 /** The module as `modprobe` finds it for this kernel release; undefined: the running one. */
 export async function readModule(name: string, kernel: string | undefined, signal: AbortSignal): Promise<ModuleOnDisk | undefined> {
-  const { stdout } = await run(['modinfo', ...(kernel === undefined ? [] : ['-k', kernel]), name], { readOnly: true, okCodes: [0, 1], signal })
-  return parseModinfo(stdout)
+  return parseModinfo(await outputOf(['modinfo', ...(kernel === undefined ? [] : ['-k', kernel]), name], signal))
 }
 
 /** Whether `lsmod` lists it. Also true of a module whose kernel shows nothing of it in /proc and /sys of a container. */
 export async function isListed(name: string, signal: AbortSignal): Promise<boolean> {
-  const { stdout } = await run(['lsmod'], { readOnly: true, signal })
-  return stdout.split('\n').some((line) => line.split(/\s/)[0] === name)
+  return (await outputOf(['lsmod'], signal)).split('\n').some((line) => line.split(/\s/)[0] === name)
+}
+
+/** '' on a host without kmod, which has no modules. */
+async function outputOf(argv: readonly [string, ...string[]], signal: AbortSignal): Promise<string> {
+  try {
+    return (await run(argv, { readOnly: true, okCodes: [0, 1], signal })).stdout
+  } catch (thrown) {
+    if (isMissingProgram(thrown)) return ''
+    throw thrown
+  }
 }
 
 export const runningKernel = async (): Promise<string> => (await readText('/proc/sys/kernel/osrelease')).trim()

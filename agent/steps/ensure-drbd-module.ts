@@ -32,14 +32,13 @@ export const ensureDrbdModule: Executor<EnsureDrbdModule> = {
     const system = await packageSystem()
     if (system === undefined) return blocked('this host has neither apt nor dnf')
     if (spec.downloadUrl !== '') parseArchiveSource(spec.downloadUrl)
-    const facts = await look(spec, system, signal)
-    const outcome = outcomeOf(findings(facts))
+    const found = findings(await look(spec, system, signal))
     // Told before a deploy begins, where it is known: nothing that setup-hosts does changes it.
-    if (outcome.kind === 'change' && spec.downloadUrl === '' && system === 'apt' && needsModule(facts) && !(await aptOffersModule(signal))) {
+    if (system === 'apt' && spec.downloadUrl === '' && remediesOf(found).has('module') && !(await aptOffersModule(signal))) {
       const { message, hint } = noAptModule()
       return blocked(message, hint)
     }
-    return outcome
+    return outcomeOf(found)
   },
 
   async apply(spec, context) {
@@ -48,17 +47,19 @@ export const ensureDrbdModule: Executor<EnsureDrbdModule> = {
     if (system === undefined) throw new HiveError('unsupported', 'this host has neither apt nor dnf')
     const work = workOf(context)
     const before = await look(spec, system, signal)
-    const kernel = before.wanted === undefined ? before.kernel : await installKernel(spec.kernelVersion, system, work)
-    const onDisk = await readModule('drbd', kernel, signal)
-    const hasTools = before.versions !== undefined
-    if (!hasTools || !reachesFloor(onDisk?.version ?? '')) await installModule(spec.downloadUrl, system, kernel, hasTools, work)
+    const remedies = remediesOf(findings(before))
+    const kernel = remedies.has('kernel') ? await installKernel(spec.kernelVersion, system, work) : (before.wanted?.installed ?? before.kernel)
+    // A kernel that has just come needs its module, too.
+    const module = remedies.has('module') || (remedies.has('kernel') && !reachesFloor((await readModule('drbd', kernel, signal))?.version ?? ''))
+    await installModule({ system, url: spec.downloadUrl, kernel, module, tools: remedies.has('tools') }, work)
     for (const [path, content] of files) if ((await readText(path)) !== content) await writeFileAtomic(path, content, rootFile)
     await hold(system, await missingHolds(system, signal), work)
-    await load(await look(spec, system, signal), context)
+    const after = await look(spec, system, signal)
+    if (remediesOf(findings(after)).has('load')) await load(after, context)
   },
 }
 
-const needsModule = ({ onDisk, loaded }: ModuleFacts): boolean => !reachesFloor(onDisk?.version ?? '') && !reachesFloor(loaded)
+const remediesOf = (found: readonly Finding[]): ReadonlySet<string> => new Set(found.flatMap((one) => (one.kind === 'change' ? [one.remedy] : [])))
 
 async function look(spec: EnsureDrbdModule, system: PackageSystem, signal: AbortSignal): Promise<ModuleFacts> {
   const [kernel, next, versions] = await Promise.all([runningKernel(), nextKernel(), readVersions(signal)])
@@ -107,17 +108,21 @@ function outcomeOf(found: readonly Finding[]): CheckOutcome {
   const of = (kind: Finding['kind']): readonly Finding[] => found.filter((one) => one.kind === kind)
   const [blocking, changing] = [of('blocked'), of('change')]
   const reasons = (all: readonly Finding[]): string => all.map(({ reason }) => reason).join('; ')
-  if (blocking.length > 0) return blocked(reasons(blocking), blocking.find(({ hint }) => hint !== undefined)?.hint)
+  if (blocking.length > 0)
+    return blocked(
+      reasons(blocking),
+      blocking.map(hintOf).find((hint) => hint !== undefined),
+    )
   if (changing.length > 0) return change(reasons(changing), '', 'DRBD 9')
-  return okWith(found.map(({ reason, hint }) => (hint === undefined ? reason : `${reason} (${hint})`)))
+  return okWith(found.map((one) => (hintOf(one) === undefined ? one.reason : `${one.reason} (${hintOf(one)})`)))
 }
 
-/** Loads the module, in place of an older one that nothing uses. Not where another kernel is awaited, whose module it would not be. */
-async function load({ loaded, onDisk, wanted, hasVolumes }: ModuleFacts, context: StepContext): Promise<void> {
-  if (onDisk === undefined || reachesFloor(loaded) || (wanted !== undefined && !reachesFloor(onDisk.version))) return
+const hintOf = (finding: Finding): string | undefined => (finding.kind === 'change' ? undefined : finding.hint)
+
+/** Loads the module, in place of an older one that nothing uses. */
+async function load({ loaded, onDisk }: ModuleFacts, context: StepContext): Promise<void> {
   const { signal } = context
   if (loaded !== '') {
-    if (hasVolumes) return
     context.log(`replacing the loaded DRBD ${loaded}`)
     await run(['modprobe', '-r', 'drbd_transport_tcp', 'drbd'], { signal, timeout: 60_000, okCodes: [0, 1] })
     if (await isListed('drbd', signal))

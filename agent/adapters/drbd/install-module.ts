@@ -6,7 +6,7 @@ import { HiveError } from '../../../proto/errors.ts'
 import { run } from '../command.ts'
 import { readText, rootFile, writeFileAtomic } from '../files.ts'
 import { assertMayMutate } from '../gate.ts'
-import { dnfConfig, withExcludes } from '../kernel-hold.ts'
+import { dnfConfig, excludesOf, heldByDnf, withExcludes } from '../kernel-hold.ts'
 import { compareReleases, installedKernels, isKernel, nextKernel } from '../kernel-modules.ts'
 import type { PackageSystem } from '../os.ts'
 import { installPackageFiles, installPackages, type PackageWork, packageStates } from '../packages.ts'
@@ -43,49 +43,52 @@ export async function aptOffersModule(signal: AbortSignal): Promise<boolean> {
   return candidateOf((await run(['apt-cache', 'policy', 'drbd-dkms'], { readOnly: true, signal })).stdout) !== ''
 }
 
-/** Installs what is missing for this kernel. Throws HiveError 'blocked' where nothing that fits is to be had. */
-export async function installModule(url: string, system: PackageSystem, kernel: string, hasTools: boolean, work: PackageWork): Promise<void> {
+/** What a host lacks. */
+export interface Lack {
+  readonly system: PackageSystem
+  /** hive_drbd_download_url; '': from the package sources. */
+  readonly url: string
+  /** The release that the module is to be for. */
+  readonly kernel: string
+  readonly module: boolean
+  readonly tools: boolean
+}
+
+/** Installs what is missing. Throws HiveError 'blocked' where nothing that fits is to be had. */
+export async function installModule(lack: Lack, work: PackageWork): Promise<void> {
+  if (!lack.module && !lack.tools) return
   await inScratchFolder(async (folder) => {
     // With the kernels left out, a module that needs another kernel does not bring it along.
-    const config = path.join(folder, 'dnf.conf')
-    if (system === 'dnf') await writeFileAtomic(config, withExcludes(await readText(dnfConfig), ['kernel*']), rootFile)
-    if (url !== '') await installArchive(url, system, kernel, hasTools, folder, config, work)
-    else if (system === 'dnf') await installByDnf(kernel, config, work)
-    else await installByApt(kernel, work)
+    const config = lack.system === 'dnf' ? await configExcluding(folder, ['kernel*']) : undefined
+    if (lack.url !== '') await installArchive(lack, folder, config, work)
+    else if (config !== undefined) await installByDnf(lack, config, work)
+    else await installByApt(lack, work)
   })
 }
 
-async function installArchive(
-  url: string,
-  system: PackageSystem,
-  kernel: string,
-  hasTools: boolean,
-  folder: string,
-  config: string,
-  work: PackageWork,
-): Promise<void> {
-  const source = parseArchiveSource(url)
-  const helpers = await packageStates(system, ['curl', 'tar'])
-  await installPackages(
-    system,
-    [...helpers].filter(([, { installed }]) => !installed).map(([name]) => name),
-    work,
-  )
-  // Debian's drbd-utils fit any module.
-  const toolsAtHand = hasTools || system === 'apt'
-  const chosen = choosePackages(await fetchPackages(source, system, folder, work), kernel, toolsAtHand)
-  work.onLine(`installing ${chosen.map(({ name, version }) => `${name} ${version}`).join(', ')}`)
-  if (system === 'apt' && chosen.some(({ sources }) => sources)) await installPackages('apt', [`linux-headers-${kernel}`], work)
-  await installPackageFiles(
-    system,
-    chosen.map(({ file }) => file),
-    work,
-    config,
-  )
-  if (system === 'apt' && !hasTools && !chosen.some(({ tools }) => tools)) await installPackages('apt', ['drbd-utils'], work)
+/** dnf's configuration with these held and no other of ours; an administrator's own list stays. */
+async function configExcluding(folder: string, patterns: readonly string[]): Promise<string> {
+  const config = path.join(folder, 'dnf.conf')
+  const text = await readText(dnfConfig)
+  const own = excludesOf(text).filter((pattern) => !(heldByDnf as readonly string[]).includes(pattern))
+  await writeFileAtomic(config, withExcludes(text, [...own, ...patterns]), rootFile)
+  return config
 }
 
-async function installByDnf(kernel: string, config: string, work: PackageWork): Promise<void> {
+async function installArchive({ url, system, kernel, tools }: Lack, folder: string, config: string | undefined, work: PackageWork): Promise<void> {
+  const source = parseArchiveSource(url)
+  const helpers = [...(await packageStates(system, ['curl', 'tar']))].filter(([, { installed }]) => !installed).map(([name]) => name)
+  await installPackages(system, helpers, work)
+  // Debian's drbd-utils fit any module.
+  const chosen = choosePackages(await fetchPackages(source, system, folder, work), kernel, !tools || system === 'apt')
+  work.onLine(`installing ${chosen.map(({ name, version }) => `${name} ${version}`).join(', ')}`)
+  if (system === 'apt' && chosen.some(({ sources }) => sources)) await installPackages('apt', [`linux-headers-${kernel}`], work)
+  const files = chosen.map(({ file }) => file)
+  await installPackageFiles(system, files, work, config)
+  if (system === 'apt' && tools && !chosen.some((one) => one.tools)) await installPackages('apt', ['drbd-utils'], work)
+}
+
+async function installByDnf(lack: Lack, config: string, work: PackageWork): Promise<void> {
   const { signal } = work
   const names = rpmPairs.map(([module]) => module)
   const query = ['dnf', '-q', '-c', config, 'repoquery', '--latest-limit=1', '--qf', '%{name} %{version}\\n', ...names] as const
@@ -93,21 +96,29 @@ async function installByDnf(kernel: string, config: string, work: PackageWork): 
   const offer = newestModule((await run(query, { timeout: 600_000, signal })).stdout)
   if (offer === undefined) throw new HiveError('not-found', 'no package source of this host has DRBD 9', { hint: `dnf repolist tells them; or ${urlHint}` })
   const { module, tools, version } = offer
-  if (!reachesFloor(version))
+  if (lack.module && !reachesFloor(version))
     throw new HiveError('blocked', `the package sources have DRBD ${version} at most (${module}); at least ${floorText} is needed`, { hint: urlHint })
-  await installPackageFiles('dnf', [module, tools], work, config)
-  work.onLine(`installed ${module} ${tools} for kernel ${kernel}`)
+  try {
+    await installPackageFiles('dnf', [...(lack.module ? [module] : []), ...(lack.tools ? [tools] : [])], work, config)
+  } catch (thrown) {
+    if (!(thrown instanceof HiveError) || !thrown.log.some((line) => /\bkernel\S*\b.*(?:needed by|filtered out)|(?:needed by|requires) .*\bkernel/.test(line)))
+      throw thrown
+    const hint = `set hive_kernel_version to the kernel that it is for, or ${urlHint}`
+    throw new HiveError('blocked', `no build of ${module} is for kernel ${lack.kernel}`, { hint, log: thrown.log, cause: thrown })
+  }
 }
 
 /** Debian's kernels have DRBD 8.4 only. LINBIT's sources have the module to be built on the host. */
-async function installByApt(kernel: string, work: PackageWork): Promise<void> {
+async function installByApt(lack: Lack, work: PackageWork): Promise<void> {
   const { signal } = work
-  if (!(await aptOffersModule(signal))) await run(['apt-get', 'update'], { timeout: 600_000, signal, env: { DEBIAN_FRONTEND: 'noninteractive' } })
-  const version = candidateOf((await run(['apt-cache', 'policy', 'drbd-dkms'], { readOnly: true, signal })).stdout)
-  if (version === '') throw noAptModule()
-  if (!reachesFloor(version))
-    throw new HiveError('blocked', `the package sources have DRBD ${version} at most (drbd-dkms); at least ${floorText} is needed`, { hint: urlHint })
-  await installPackages('apt', [`linux-headers-${kernel}`, 'drbd-dkms', 'drbd-utils'], work)
+  if (lack.module) {
+    if (!(await aptOffersModule(signal))) await run(['apt-get', 'update'], { timeout: 600_000, signal, env: { DEBIAN_FRONTEND: 'noninteractive' } })
+    const version = candidateOf((await run(['apt-cache', 'policy', 'drbd-dkms'], { readOnly: true, signal })).stdout)
+    if (version === '') throw noAptModule()
+    if (!reachesFloor(version))
+      throw new HiveError('blocked', `the package sources have DRBD ${version} at most (drbd-dkms); at least ${floorText} is needed`, { hint: urlHint })
+  }
+  await installPackages('apt', [...(lack.module ? [`linux-headers-${lack.kernel}`, 'drbd-dkms'] : []), ...(lack.tools ? ['drbd-utils'] : [])], work)
 }
 
 export const noAptModule = (): HiveError =>
@@ -131,9 +142,7 @@ export async function installKernel(pattern: string, system: PackageSystem, work
       await installPackages('apt', [`linux-image-${pattern}`, `linux-headers-${pattern}`], work)
     } else
       await inScratchFolder(async (folder) => {
-        const config = path.join(folder, 'dnf.conf')
-        await writeFileAtomic(config, withExcludes(await readText(dnfConfig), []), rootFile)
-        await installPackageFiles('dnf', [`kernel-${pattern}`, `kernel-modules-extra-${pattern}`], work, config)
+        await installPackageFiles('dnf', [`kernel-${pattern}`, `kernel-modules-extra-${pattern}`], work, await configExcluding(folder, []))
       })
   }
   const release = await find()

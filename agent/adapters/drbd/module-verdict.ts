@@ -29,11 +29,10 @@ export interface ModuleFacts {
   readonly unset: readonly string[]
 }
 
-export interface Finding {
-  readonly kind: 'change' | 'blocked' | 'notice'
-  readonly reason: string
-  readonly hint?: string
-}
+export type Finding =
+  /** `remedy`: what is to be brought or done. Nothing else is touched. */
+  | { readonly kind: 'change'; readonly reason: string; readonly remedy: 'kernel' | 'tools' | 'module' | 'load' | 'settings' }
+  | { readonly kind: 'blocked' | 'notice'; readonly reason: string; readonly hint?: string }
 
 const newer = `at least ${floorText} is needed: before, a host without a disk could go on with data that the others did not have, and nothing told`
 const newerWay = 'set hive_drbd_download_url to packages of a newer version, then run setup-hosts'
@@ -41,19 +40,19 @@ const newerWay = 'set hive_drbd_download_url to packages of a newer version, the
 export function findings(facts: ModuleFacts): readonly Finding[] {
   const installation = [...tools(facts), ...wantedKernel(facts), ...runningModule(facts), ...nextModule(facts)]
   const found = facts.hasVolumes ? installation.map(spared) : installation
-  return [...found, ...facts.unset.map((reason): Finding => ({ kind: 'change', reason }))]
+  return [...found, ...facts.unset.map((reason): Finding => ({ kind: 'change', reason, remedy: 'settings' }))]
 }
 
 /** What makes a live host wait for somebody is told instead. */
 const spared = (finding: Finding): Finding => (finding.kind === 'blocked' ? { ...finding, kind: 'notice' } : finding)
 
 const tools = ({ versions }: ModuleFacts): readonly Finding[] =>
-  versions === undefined || versions.tools === '' ? [{ kind: 'change', reason: 'drbd-utils are not installed' }] : []
+  versions === undefined || versions.tools === '' ? [{ kind: 'change', reason: 'drbd-utils are not installed', remedy: 'tools' }] : []
 
 function wantedKernel({ wanted, nextKernel, kernel, loaded, onDisk, onNextDisk }: ModuleFacts): readonly Finding[] {
   if (wanted === undefined) return []
-  if (wanted.installed === undefined) return [{ kind: 'change', reason: `kernel ${wanted.pattern} is not installed` }]
-  if (nextKernel !== wanted.installed) return [{ kind: 'change', reason: `${wanted.installed} is not the kernel that boots next` }]
+  if (wanted.installed === undefined) return [{ kind: 'change', reason: `kernel ${wanted.pattern} is not installed`, remedy: 'kernel' }]
+  if (nextKernel !== wanted.installed) return [{ kind: 'change', reason: `${wanted.installed} is not the kernel that boots next`, remedy: 'kernel' }]
   // Its module comes first.
   if (!reachesFloor(onNextDisk?.version ?? '')) return []
   const works = reachesFloor(loaded === '' ? (onDisk?.version ?? '') : loaded)
@@ -68,24 +67,31 @@ function runningModule(facts: ModuleFacts): readonly Finding[] {
   if (wanted !== undefined && !hasVolumes) return []
   const disk = onDisk?.version ?? ''
   if (loaded === '') {
-    if (onDisk === undefined) return [{ kind: 'change', reason: `the running kernel ${kernel} has no DRBD 9` }]
-    if (!reachesFloor(disk)) return tooOld(facts, disk, kernel)
+    if (onDisk === undefined) return [{ kind: 'change', reason: `the running kernel ${kernel} has no DRBD 9`, remedy: 'module' }]
+    if (!reachesFloor(disk)) {
+      const old = tooOld(facts, disk, kernel)
+      return old.kind === 'notice' ? [old, notLoaded] : [old]
+    }
     if (unsigned(facts, onDisk)) return [unsignedFinding(onDisk)]
-    return [{ kind: 'change', reason: 'its module is not loaded' }]
+    return [notLoaded]
   }
   if (reachesFloor(loaded))
     return compareVersions(disk, loaded) > 0 ? [{ kind: 'notice', reason: `DRBD ${disk} is installed; ${loaded} runs until the next reboot` }] : []
-  if (!reachesFloor(disk)) return tooOld(facts, loaded, kernel)
-  if (!hasVolumes) return [{ kind: 'change', reason: `DRBD ${loaded} is loaded; ${disk} is installed` }]
+  if (!reachesFloor(disk)) return [tooOld(facts, loaded, kernel)]
+  if (!hasVolumes) return [{ kind: 'change', reason: `DRBD ${loaded} is loaded; ${disk} is installed`, remedy: 'load' }]
   return [{ kind: 'notice', reason: `DRBD ${loaded} runs until the next reboot; ${disk} is installed`, hint: rebootHint }]
 }
 
-function tooOld({ hasVolumes, offered }: ModuleFacts, version: string, kernel: string): readonly Finding[] {
-  if (isDrbd8(version)) return [{ kind: 'change', reason: `kernel ${kernel} has its own DRBD ${version} only, which mirrors to one host and knows no quorum` }]
-  const reason = `DRBD ${version === '' ? 'of an unknown version' : version} is too old`
+const notLoaded: Finding = { kind: 'change', reason: 'its module is not loaded', remedy: 'load' }
+
+function tooOld({ hasVolumes, offered }: ModuleFacts, version: string, kernel: string): Finding {
+  const remedy = 'module'
+  if (isDrbd8(version))
+    return { kind: 'change', reason: `kernel ${kernel} has its own DRBD ${version} only, which mirrors to one host and knows no quorum`, remedy }
+  const reason = `DRBD ${version === '' ? 'of an unknown version' : version} is too old: ${newer}`
   const isBetter = compareVersions(offered, version) > 0 && reachesFloor(offered)
-  if (hasVolumes && !isBetter) return [{ kind: 'notice', reason: `${reason}: ${newer}. No new volume is made with it`, hint: newerWay }]
-  return [{ kind: 'change', reason: `${reason}: ${newer}` }]
+  if (hasVolumes && !isBetter) return { kind: 'notice', reason: `${reason}. No new volume is made with it`, hint: newerWay }
+  return { kind: 'change', reason, remedy }
 }
 
 /** Of the kernel that boots next, where it is another one. */
@@ -96,15 +102,18 @@ function nextModule(facts: ModuleFacts): readonly Finding[] {
   if (reachesFloor(version)) return unsigned(facts, onNextDisk) && onNextDisk !== undefined ? [{ ...unsignedFinding(onNextDisk), kind: 'notice' }] : []
   const has = onNextDisk === undefined ? 'no DRBD' : `DRBD ${version === '' ? 'of an unknown version' : version}`
   const reason = `kernel ${nextKernel} boots next and has ${has}`
-  if (facts.wanted !== undefined) return [{ kind: 'change', reason }]
+  const isOld = onNextDisk !== undefined && tooOld(facts, version, nextKernel).kind === 'notice'
+  if (facts.wanted !== undefined && !isOld) return [{ kind: 'change', reason, remedy: 'module' }]
+  // As old as what runs: told already.
+  if (isOld && !reachesFloor(facts.loaded)) return []
   // Whoever put the kernel there may be about to put the module there too; nothing that runs is at stake before the reboot.
   const hint = `install its module, or keep the running kernel: grubby --set-default /boot/vmlinuz-${kernel}, on Debian remove linux-image-${nextKernel}`
-  return [{ kind: 'notice', reason: `${reason}${hasVolumes ? ': volumes would not come up' : ''}`, hint }]
+  return [{ kind: 'notice', reason: `${reason}${isOld ? ', which is too old' : hasVolumes ? ': volumes would not come up' : ''}`, hint }]
 }
 
 const unsigned = ({ signaturesRequired }: ModuleFacts, module: ModuleOnDisk | undefined): boolean => signaturesRequired && module?.signer === ''
 
-const unsignedFinding = ({ path, version }: ModuleOnDisk): Finding => ({
+const unsignedFinding = ({ path, version }: ModuleOnDisk): Exclude<Finding, { kind: 'change' }> => ({
   kind: 'blocked',
   reason: `the kernel loads signed modules only (Secure Boot), and DRBD ${version} is not signed: ${path}`,
   hint: "take packages with a signed module and enrol their key (mokutil --import), or turn Secure Boot off in the machine's firmware",

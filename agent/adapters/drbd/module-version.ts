@@ -1,6 +1,6 @@
 /** DRBD's versions on this host, and the lowest ones that mirrored volumes are made with. */
 import { HiveError } from '../../../proto/errors.ts'
-import { run } from '../command.ts'
+import { isMissingProgram, run } from '../command.ts'
 
 export interface DrbdVersions {
   /** Of the kernel module: the one that is loaded, else the one on disk; '' where there is none. */
@@ -68,10 +68,6 @@ export async function readVersions(signal?: AbortSignal): Promise<DrbdVersions |
     throw thrown
   }
 }
-
-/** Whether a command could not be run because the host does not have the program. */
-export const isMissingProgram = (thrown: unknown): boolean =>
-  thrown instanceof HiveError && thrown.code === 'command-failed' && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
 
 /**
  * Keeps a new mirrored volume from being made with a DRBD below the floor. Volumes that are there go on with it: throws HiveError

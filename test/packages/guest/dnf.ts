@@ -2,28 +2,15 @@
  * In a root with dnf: repositories as an EL host has them, with signed packages that are empty, and the agent's own steps that
  * set up package sources and packages. Writes what it saw as JSON; the test judges it.
  */
-import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readOnly, writable } from '../../../agent/adapters/gate.ts'
 import { ensureFiles } from '../../../agent/steps/ensure-files.ts'
 import { ensurePackages } from '../../../agent/steps/ensure-packages.ts'
-import type { CheckOutcome, Executor, StepContext } from '../../../agent/steps/executor.ts'
+import type { CheckOutcome } from '../../../agent/steps/executor.ts'
 import { packages } from '../../../coordinator/phases/setup-hosts/base-system.ts'
 import { packageSources } from '../../../coordinator/phases/setup-hosts/package-sources.ts'
-import { HiveError } from '../../../proto/errors.ts'
 import { hostFixture, siteFixture } from '../../unit/phases/site-fixture.ts'
-
-const sh = (...argv: readonly [string, ...string[]]): string => execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-
-interface Package {
-  readonly name: string
-  readonly version?: string
-  /** Further lines of its description: Provides, Requires, Recommends. */
-  readonly tags?: readonly string[]
-}
-
-const named = (...names: readonly string[]): readonly Package[] => names.map((name) => ({ name }))
+import { apply, build, check, installed, makeKey, named, type Package, type Refusal, refusalOf, repository, rpms, sh } from './rpm-packages.ts'
 
 const release: Package = { name: 'el-release', version: '9', tags: ['Provides: system-release', 'Provides: system-release(releasever) = 9'] }
 const curl: Package = { name: 'curl-minimal', tags: ['Provides: curl'] }
@@ -41,49 +28,6 @@ const docker: readonly Package[] = [
 ]
 const epel: readonly Package[] = [{ name: 'ansible', tags: ['Requires: ansible-core'] }]
 
-const rpms = '/root/rpmbuild/RPMS/noarch'
-
-function build({ name, version = '1.0', tags = [] }: Package): string {
-  const spec = `/tmp/${name}.spec`
-  const lines = [
-    `Name: ${name}`,
-    `Version: ${version}`,
-    'Release: 1',
-    'Summary: empty',
-    'License: none',
-    'BuildArch: noarch',
-    ...tags,
-    '%description',
-    '%files',
-  ]
-  writeFileSync(spec, `${lines.join('\n')}\n`)
-  sh('rpmbuild', '-bb', '--quiet', spec)
-  const file = join(rpms, `${name}-${version}-1.noarch.rpm`)
-  sh('rpmsign', '--addsign', '--define', '_gpg_name hive', '--define', '__gpg /usr/bin/gpg', file)
-  return file
-}
-
-/** `key`: where the repository has the public key of its packages. */
-function repository(folder: string, key: string, content: readonly Package[]): void {
-  mkdirSync(folder, { recursive: true })
-  for (const one of content) cpSync(build(one), join(folder, `${one.name}-${one.version ?? '1.0'}.rpm`))
-  sh('createrepo_c', '--quiet', folder)
-  writeFileSync(key, sh('gpg', '--armor', '--export', 'hive'))
-}
-
-const context: StepContext = {
-  signal: AbortSignal.timeout(240_000),
-  hostName: 'here',
-  log: () => undefined,
-  progress: () => undefined,
-  blobPath: () => Promise.reject(new Error('there are no blobs')),
-}
-
-const check = <S>(executor: Executor<S>, spec: S): Promise<CheckOutcome> => readOnly(() => executor.check(spec, context))
-const apply = <S>(executor: Executor<S>, spec: S): Promise<void> => writable(() => executor.apply(spec, context))
-
-const installed = (): readonly string[] => sh('rpm', '-qa', '--qf', '%{NAME}\n').trim().split('\n').sort()
-
 /** What the guest saw. Lists of packages are of names, sorted. */
 export interface Seen {
   readonly sourcesBefore: CheckOutcome
@@ -92,7 +36,7 @@ export interface Seen {
   readonly after: CheckOutcome
   readonly all: readonly string[]
   readonly unknownBefore: CheckOutcome
-  readonly refused: { readonly code: string; readonly message: string } | undefined
+  readonly refused: Refusal | undefined
   readonly heldBefore: CheckOutcome
   readonly heldAfter: CheckOutcome
   readonly changed: readonly string[]
@@ -102,7 +46,7 @@ export interface Seen {
 }
 
 async function main(): Promise<Seen> {
-  sh('gpg', '--batch', '--quiet', '--passphrase', '', '--quick-gen-key', 'hive', 'rsa2048', 'sign', 'never')
+  makeKey()
   repository('/srv/base', '/srv/base.key', distribution)
   repository('/srv/docker/9/x86_64/stable', '/srv/docker/gpg', docker)
   repository('/srv/epel/9/Everything/x86_64', '/srv/epel/RPM-GPG-KEY-EPEL-9', epel)
@@ -125,10 +69,7 @@ async function main(): Promise<Seen> {
 
   const unknown = { apt: [], dnf: ['sudo', 'no-such-package'], absent: [], hold: [] }
   const unknownBefore = await check(ensurePackages, unknown)
-  const refused = await apply(ensurePackages, unknown).then(
-    () => undefined,
-    (thrown: unknown) => (thrown instanceof HiveError ? { code: thrown.code, message: thrown.message } : { code: 'other', message: String(thrown) }),
-  )
+  const refused = await refusalOf(apply(ensurePackages, unknown))
 
   const held = { apt: [], dnf: ['telnet', 'docker-ce'], absent: ['hostname'], hold: ['docker-ce'] }
   const heldBefore = await check(ensurePackages, held)

@@ -26,6 +26,7 @@ const good: ModuleFacts = {
 }
 const of = (facts: Partial<ModuleFacts>): readonly Finding[] => findings({ ...good, ...facts })
 const kinds = (facts: Partial<ModuleFacts>): readonly string[] => of(facts).map(({ kind }) => kind)
+const hintOf = (finding: Finding): string => ('hint' in finding ? (finding.hint ?? '') : '')
 const only = (facts: Partial<ModuleFacts>): Finding => {
   const [one, ...others] = of(facts)
   assert.ok(one !== undefined && others.length === 0, JSON.stringify([one, ...others]))
@@ -62,14 +63,14 @@ suite('a host without mirrored volumes', () => {
   })
 
   test('has a module loaded that is only installed', () => {
-    assert.deepEqual(only({ loaded: '' }), { kind: 'change', reason: 'its module is not loaded' })
+    assert.deepEqual(only({ loaded: '' }), { kind: 'change', reason: 'its module is not loaded', remedy: 'load' })
   })
 
   test('is stopped where the module could not be loaded: Secure Boot, not signed', () => {
     const finding = only({ loaded: '', onDisk: module('9.3.3', ''), signaturesRequired: true })
     assert.equal(finding.kind, 'blocked')
     assert.match(finding.reason, /Secure Boot/)
-    assert.match(finding.hint ?? '', /mokutil --import/)
+    assert.match(hintOf(finding), /mokutil --import/)
   })
 
   test('installs the kernel that is asked for, then waits for the reboot, and then is done', () => {
@@ -78,13 +79,13 @@ suite('a host without mirrored volumes', () => {
     assert.ok(of({ ...before, wanted }).some(({ kind, reason }) => kind === 'change' && reason === 'kernel 5.14.0-570.12.1.el9_6 is not installed'))
     const installed = { ...wanted, installed: next }
     const notNext = of({ ...before, versions: good.versions, wanted: installed })
-    assert.deepEqual(notNext, [{ kind: 'change', reason: `${next} is not the kernel that boots next` }])
+    assert.deepEqual(notNext, [{ kind: 'change', reason: `${next} is not the kernel that boots next`, remedy: 'kernel' }])
     const pending = { ...before, versions: good.versions, wanted: installed, nextKernel: next }
     const withoutModule = only(pending)
     assert.deepEqual([withoutModule.kind, withoutModule.reason], ['change', `kernel ${next} boots next and has no DRBD`])
     const ready = only({ ...pending, onNextDisk: module('9.3.3', 'some key', next) })
     assert.equal(ready.kind, 'blocked')
-    assert.match(ready.hint ?? '', /reboot the hosts one after the other/)
+    assert.match(hintOf(ready), /reboot the hosts one after the other/)
     assert.deepEqual(of({ kernel: next, nextKernel: next }), [])
   })
 
@@ -101,7 +102,7 @@ suite('a host that has mirrored volumes', () => {
     const finding = only(live)
     assert.equal(finding.kind, 'notice')
     assert.match(finding.reason, /DRBD 9\.3\.2 is too old.*No new volume is made with it/)
-    assert.match(finding.hint ?? '', /hive_drbd_download_url/)
+    assert.match(hintOf(finding), /hive_drbd_download_url/)
   })
 
   test('is not changed by an archive of the same version, and is by a better one', () => {
@@ -120,15 +121,29 @@ suite('a host that has mirrored volumes', () => {
   })
 
   test('tells of a kernel that boots next without the module', () => {
-    for (const onNextDisk of [undefined, module('8.4.11', '', next), module('9.3.2', '', next)]) {
+    for (const onNextDisk of [undefined, module('8.4.11', '', next)]) {
       const finding = only({ hasVolumes: true, nextKernel: next, onNextDisk })
       assert.equal(finding.kind, 'notice')
       assert.match(finding.reason, /boots next and has .*: volumes would not come up/)
-      assert.match(finding.hint ?? '', new RegExp(`grubby --set-default /boot/vmlinuz-${running}`))
+      assert.match(hintOf(finding), new RegExp(`grubby --set-default /boot/vmlinuz-${running}`))
     }
+    const older = only({ hasVolumes: true, nextKernel: next, onNextDisk: module('9.3.2', '', next) })
+    assert.deepEqual([older.kind, older.reason], ['notice', `kernel ${next} boots next and has DRBD 9.3.2, which is too old`])
     assert.deepEqual(of({ hasVolumes: true, nextKernel: next, onNextDisk: module('9.3.3', 'key', next) }), [])
     const unsigned = only({ hasVolumes: true, nextKernel: next, onNextDisk: module('9.3.3', '', next), signaturesRequired: true })
     assert.deepEqual([unsigned.kind, /not signed/.test(unsigned.reason)], ['notice', true])
+  })
+
+  test('with the same old module for the next kernel it is told once', () => {
+    const both = { ...live, nextKernel: next, onNextDisk: module('9.3.2', '', next) }
+    for (const wanted of [undefined, { pattern: next, installed: next }]) assert.deepEqual(kinds({ ...both, wanted }), ['notice'])
+  })
+
+  test('has its old module loaded where it is not, and not replaced', () => {
+    assert.deepEqual(
+      of({ ...live, loaded: '' }).map((one) => (one.kind === 'change' ? one.remedy : one.kind)),
+      ['notice', 'load'],
+    )
   })
 
   test('whatever its DRBD is like, no deploy is stopped', () => {
@@ -152,7 +167,7 @@ suite('a host that has mirrored volumes', () => {
 })
 
 test('files and holds that are not as they should be are put right', () => {
-  assert.deepEqual(of({ unset: ['not held: kernel*'] }), [{ kind: 'change', reason: 'not held: kernel*' }])
+  assert.deepEqual(of({ unset: ['not held: kernel*'] }), [{ kind: 'change', reason: 'not held: kernel*', remedy: 'settings' }])
 })
 
 suite('a module that does not load', () => {
