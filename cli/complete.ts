@@ -6,6 +6,8 @@ export interface Known {
   hosts(): Promise<readonly string[]>
   services(): Promise<readonly string[]>
   volumes(): Promise<readonly string[]>
+  /** Mirrored volumes that the inventory has no more. */
+  leftVolumes(): Promise<readonly string[]>
   runs(): Promise<readonly string[]>
   readonly phases: readonly string[]
   readonly stages: readonly string[]
@@ -37,6 +39,7 @@ const argumentSources: Readonly<Record<string, Source>> = {
   'node restart-service 1': (known) => known.services(),
   'node availability 1': (known) => known.hosts(),
   'node availability 2': () => ['active', 'pause', 'drain'],
+  'volume delete 0': (known) => known.leftVolumes(),
   'completion 0': () => ['bash'],
 }
 

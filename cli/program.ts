@@ -22,6 +22,7 @@ import { registerRuns } from './commands/runs.ts'
 import { registerSettings } from './commands/settings.ts'
 import { registerSsh } from './commands/ssh.ts'
 import { registerStatus } from './commands/status.ts'
+import { registerVolume } from './commands/volume.ts'
 import { rendererFor } from './render/renderer.ts'
 import { reportOf } from './render/report.ts'
 
@@ -90,6 +91,7 @@ export function buildProgram(): CommandLine {
   registerLogs(program, app)
   registerSsh(program, app)
   registerNode(program, app)
+  registerVolume(program, app)
   registerCall(program, app)
   registerHold(program, app)
   registerAgent(program, app)
@@ -98,7 +100,7 @@ export function buildProgram(): CommandLine {
   registerCompletion(program, app)
   addEverywhere(program, new Set(['exec', 'ssh', 'complete']))
   const abort = (): void => {
-    if (running !== undefined && ['deploy', ...phaseNames].includes(running.name()))
+    if (running !== undefined && ['deploy', 'delete', ...phaseNames].includes(running.name()))
       made?.renderer.event({ code: 'notice', message: 'stopping what has begun; once more leaves at once' })
     controller.abort(new HiveError('cancelled', 'interrupted'))
   }

@@ -24,6 +24,7 @@ import { StagePki } from './pki/stage-pki.ts'
 import { providerFor } from './providers/index.ts'
 import type { Provider, ProviderContext } from './providers/provider.ts'
 import { attachToActiveRuns } from './run/attach.ts'
+import { deleteVolume, removable } from './run/delete-volume.ts'
 import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport, planPhases } from './run/deploy.ts'
 import { exclusively, reachableClients } from './run/exclusive.ts'
 import { openStageState, type StageState } from './run/stage-state.ts'
@@ -147,6 +148,16 @@ export class Stage {
       allow: options.allow ?? new Set(),
       awaitTasks: options.awaitTasks ?? true,
     })
+  }
+
+  /** Throws the HiveError for which a mirrored volume would not be deleted, as far as the inventory tells. */
+  checkDeletable(name: string): void {
+    removable(this.site, name)
+  }
+
+  /** Removes a mirrored volume that the inventory has no more, with its data. Rejects as `checkDeletable` throws, and as `deploy` does. */
+  deleteVolume(name: string, signal = this.#options.signal): Promise<DeployResult> {
+    return deleteVolume(this.#common({ signal }), name)
   }
 
   status(signal = this.#options.signal): Promise<StageStatus> {

@@ -25,6 +25,7 @@ import { ensureUsers } from './ensure-users.ts'
 import { ensureVolume } from './ensure-volume.ts'
 import { ensureVolumeGroup } from './ensure-volume-group.ts'
 import type { Executors } from './executor.ts'
+import { removeMirroredVolume } from './remove-mirrored-volume.ts'
 import { runRoles } from './run-roles.ts'
 
 export const executors: Executors = {
@@ -52,6 +53,7 @@ export const executors: Executors = {
   ensureDrbdResource,
   ensureDrbdVolume,
   ensureDrbdFileSystem,
+  removeMirroredVolume,
   buildImage,
   runRoles,
 }

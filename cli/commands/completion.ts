@@ -4,6 +4,7 @@ import { callableRpcs } from '../../coordinator/client/call.ts'
 import { phaseNames } from '../../coordinator/events.ts'
 import { settingDefinitions } from '../../coordinator/inventory/settings.ts'
 import { stageNames } from '../../coordinator/inventory/site.ts'
+import { leftVolumes } from '../../coordinator/run/delete-volume.ts'
 import { listRuns } from '../../coordinator/run/journal.ts'
 import type { App } from '../app.ts'
 import { candidatesFor, placeOf } from '../complete.ts'
@@ -38,6 +39,7 @@ export function registerCompletion(program: Command, app: () => App): void {
         hosts: async () => (await site()).hosts.map(({ shortName }) => shortName),
         services: async () => (await site()).services.map(({ name }) => name),
         volumes: async () => (await site()).volumes.map(({ name }) => name),
+        leftVolumes: async () => leftVolumes(await site()),
         runs: async () => listRuns((await site()).contextDir, 20).map(({ runId }) => runId),
         phases: phaseNames,
         stages: stageNames,

@@ -1,6 +1,6 @@
 /**
  * What a stage must remember beside the inventory, in the stage's context folder: pinned image digests, content hashes
- * of archives. Plain JSON, written atomically. Allocations (device ids, ports) are the inventory's own.
+ * of archives, DRBD's node ids and secret. Plain JSON, readable by its owner alone, written atomically. Allocations (device ids, ports) are the inventory's own.
  */
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
@@ -50,7 +50,12 @@ function parse(path: string, text: string | undefined): Record<string, unknown> 
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch (cause) {
-    throw new HiveError('invalid-input', `${path} is not JSON`, { hint: 'restore it from a copy, or remove it: image pins are then resolved anew', cause })
+    throw new HiveError('invalid-input', `${path} is not JSON`, {
+      hint: 'restore it from a copy: it holds node ids of mirrored volumes, besides image pins that could be resolved anew',
+      cause,
+    })
   }
-  throw new HiveError('invalid-input', `${path} is not a JSON object`, { hint: 'restore it from a copy, or remove it: image pins are then resolved anew' })
+  throw new HiveError('invalid-input', `${path} is not a JSON object`, {
+    hint: 'restore it from a copy: it holds node ids of mirrored volumes, besides image pins that could be resolved anew',
+  })
 }

@@ -37,7 +37,7 @@ const net: readonly Line[] = [
   ['after-sb-0pri disconnect', 'data that came apart is brought together by a person who saw the evidence'],
   ['after-sb-1pri disconnect', ''],
   ['after-sb-2pri disconnect', ''],
-  ['rr-conflict retry-connect', 'a host that was cut off with the volume mounted joins by itself once that mount is gone; nothing is discarded'],
+  ['rr-conflict retry-connect', 'a host cut off with the volume mounted asks once a second, and joins when that mount is gone; nothing is discarded'],
   ['ping-int 10', '10 s: the longest that an idle connection goes unchecked; a promotion asks at once'],
   ['ping-timeout 10', '1 s: a host that pauses for half a second is not cut off'],
   ['verify-alg crc32c', 'for drbdadm verify: finds what a disk lost, at little cost'],

@@ -105,7 +105,9 @@ function sameIdentity(spec: EnsureDrbdResource, nodeId: number, { status }: Reso
 function forbiddenCommand(spec: EnsureDrbdResource, diskless: boolean, attached: boolean, commands: readonly string[]): string | undefined {
   const stays = new Set(spec.nodes.map((node) => `${node.nodeId}`))
   return commands.find((line) => {
-    const [tool = '', verb = '', ...rest] = line.split(/\s+/)
+    const [program = '', verb = '', ...rest] = line.split(/\s+/)
+    // With its folder where drbdadm was started so.
+    const tool = program.slice(program.lastIndexOf('/') + 1)
     if (tool === 'drbdmeta') return !/ (apply-al|check-resize)( |$)/.test(`${line} `)
     if (tool !== 'drbdsetup') return true
     switch (verb) {

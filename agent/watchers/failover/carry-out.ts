@@ -2,7 +2,7 @@
 import { HiveError, messageOf } from '../../../proto/errors.ts'
 import { waitFor } from '../../adapters/docker/wait.ts'
 import { dockerPost } from '../../adapters/docker.ts'
-import { drbdadm, storageCommand } from '../../adapters/drbd/tools.ts'
+import { drbdsetup, storageCommand } from '../../adapters/drbd/tools.ts'
 import { holdersOf } from '../../adapters/mounts.ts'
 import { isPrimary, type Picture, standsAlone, type VolumeView } from './picture.ts'
 import { type Action, type Finding, findings, stateOf } from './signatures.ts'
@@ -38,6 +38,7 @@ export async function carryOut(finding: Finding, options: CarryOutOptions): Prom
   }
 }
 
+/** By drbdsetup, as drbdadm adjust prints it in these states: a resource file that is broken, or on its way to something else, is not in the way. */
 async function act({ volume, action }: Pick<Finding, 'volume' | 'action'>, signal: AbortSignal): Promise<void> {
   switch (action.kind) {
     case 'unmount':
@@ -45,20 +46,19 @@ async function act({ volume, action }: Pick<Finding, 'volume' | 'action'>, signa
       await storageCommand(['umount', '--', action.mountPoint], { signal })
       return
     case 'demote':
-      await drbdadm(['secondary', volume], { signal })
+      await drbdsetup(['secondary', volume], { signal })
       return
     case 'stop-containers':
       await Promise.all(action.containers.map(({ id }) => stopContainer(id, signal)))
       return
-    case 'adjust':
-      await drbdadm(['adjust', volume], { signal })
-      return
     case 'connect':
-      await drbdadm(['connect', `${volume}:${action.peer}`], { signal })
+      for (const { nodeId } of action.peers) await drbdsetup(['connect', volume, String(nodeId)], { signal })
       return
-    case 'reconnect':
-      await drbdadm(['disconnect', `${volume}:${action.peer}`], { signal })
-      await drbdadm(['connect', `${volume}:${action.peer}`], { signal })
+    case 'reconnect': {
+      const peer = String(action.peer.nodeId)
+      await drbdsetup(['disconnect', volume, peer], { signal })
+      await drbdsetup(['connect', volume, peer], { signal })
+    }
   }
 }
 
@@ -100,12 +100,10 @@ export function hasHelped(action: Action, volume: VolumeView, { docker }: Pictur
         volume.mounts.length === 0 ||
         (docker !== undefined && !docker.containers.some(({ id, state }) => runs(state) && action.containers.some((one) => one.id === id)))
       )
-    case 'adjust':
-      return !volume.status.connections.every(standsAlone)
     case 'connect':
-      return volume.status.connections.some((connection) => connection.name === action.peer && !standsAlone(connection))
+      return action.peers.every(({ name }) => volume.status.connections.some((connection) => connection.name === name && !standsAlone(connection)))
     case 'reconnect':
-      return volume.status.connections.some(({ name, state, peerDevices }) => name === action.peer && state === 'Connected' && peerDevices.every(moves))
+      return volume.status.connections.some(({ name, state, peerDevices }) => name === action.peer.name && state === 'Connected' && peerDevices.every(moves))
   }
 }
 

@@ -2,6 +2,7 @@
  * What the kernel's log says of why a connection stands alone. The states alone do not tell: a split brain, a wrong secret, a port that is
  * taken and a race look the same (all of them, and the lines read here, are recorded from DRBD 9.3.3).
  */
+import type { Peer } from './picture.ts'
 
 /** Lines that belong to the last attempt at a connection: from the last time it began, to the end. A log that was cut has only its end. */
 function lastAttempt(lines: readonly string[], resource: string, peer: string): readonly string[] {
@@ -48,12 +49,7 @@ export function refusedWhilePrimary(lines: readonly string[], resource: string, 
 }
 
 /** The lines by which a peer that was Primary with older data hung up on this host, whose data is newer; empty where it did not. */
-export function peerLeftAsPrimary(
-  lines: readonly string[],
-  resource: string,
-  peer: { readonly name: string; readonly nodeId: number },
-  nodeId: number,
-): readonly string[] {
+export function peerLeftAsPrimary(lines: readonly string[], resource: string, peer: Peer, nodeId: number): readonly string[] {
   const attempt = lastAttempt(lines, resource, peer.name)
   const asked = attempt.find(
     (line) =>

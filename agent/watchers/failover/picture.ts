@@ -22,6 +22,12 @@ export interface VolumeView {
   readonly kernelLog: readonly string[] | undefined
 }
 
+/** As the resource's connections call it. */
+export interface Peer {
+  readonly name: string
+  readonly nodeId: number
+}
+
 export interface ContainerView {
   readonly id: string
   readonly name: string

@@ -4,15 +4,25 @@
  */
 import type { DrbdConnection } from '#gen/hive/v1/drbd_status.ts'
 import { peerLeftAsPrimary, refusedWhilePrimary, resyncRace, splitBrain } from './kernel-evidence.ts'
-import { type DockerView, isPrimary, lacksQuorum, mountForDocker, type Picture, standsAlone, type TaskView, usersOf, type VolumeView } from './picture.ts'
+import {
+  type DockerView,
+  isPrimary,
+  lacksQuorum,
+  mountForDocker,
+  type Peer,
+  type Picture,
+  standsAlone,
+  type TaskView,
+  usersOf,
+  type VolumeView,
+} from './picture.ts'
 
 export type Action =
   | { readonly kind: 'unmount'; readonly mountPoint: string }
   | { readonly kind: 'demote' }
   | { readonly kind: 'stop-containers'; readonly containers: readonly { readonly id: string; readonly name: string }[] }
-  | { readonly kind: 'adjust' }
-  | { readonly kind: 'connect'; readonly peer: string }
-  | { readonly kind: 'reconnect'; readonly peer: string }
+  | { readonly kind: 'connect'; readonly peers: readonly Peer[] }
+  | { readonly kind: 'reconnect'; readonly peer: Peer }
 
 export interface Finding {
   readonly signature: SignatureName
@@ -113,7 +123,7 @@ export const signatures = {
       if (refused.length === 0 || status.connections.some(({ state }) => state === 'Connected') || mayNotConnect(volume)) return none
       const lines = refused.map((connection) => refusedWhilePrimary(kernelLog ?? [], name, connection.name))
       if (lines.some((seen) => seen.length === 0)) return none
-      return found({ kind: 'adjust' }, [stateOf(volume), 'not mounted, not open', ...lines.flat()])
+      return found({ kind: 'connect', peers: refused.map(peerOf) }, [stateOf(volume), 'not mounted, not open', ...lines.flat()])
     },
   },
 
@@ -123,8 +133,8 @@ export const signatures = {
     pause: 120,
     find: (volume) =>
       alone(volume).flatMap((connection) => {
-        const lines = peerLeftAsPrimary(volume.kernelLog ?? [], volume.name, { name: connection.name, nodeId: connection.peerNodeId }, volume.status.nodeId)
-        return lines.length === 0 ? none : found({ kind: 'connect', peer: connection.name }, [stateOf(volume), ...lines], connection.name)
+        const lines = peerLeftAsPrimary(volume.kernelLog ?? [], volume.name, peerOf(connection), volume.status.nodeId)
+        return lines.length === 0 ? none : found({ kind: 'connect', peers: [peerOf(connection)] }, [stateOf(volume), ...lines], connection.name)
       }),
   },
 
@@ -135,7 +145,7 @@ export const signatures = {
     find: (volume) =>
       alone(volume).flatMap((connection) => {
         const lines = resyncRace(volume.kernelLog ?? [], volume.name, connection.name)
-        return lines.length === 0 ? none : found({ kind: 'connect', peer: connection.name }, [stateOf(volume), ...lines], connection.name)
+        return lines.length === 0 ? none : found({ kind: 'connect', peers: [peerOf(connection)] }, [stateOf(volume), ...lines], connection.name)
       }),
   },
 
@@ -155,7 +165,7 @@ export const signatures = {
       return stuck.flatMap((connection) => {
         if (connections.some((other) => other !== connection && other.state !== 'Connected')) return none
         const progress = connection.peerDevices.map((device) => `${device.replicationState}, ${device.outOfSyncKib} KiB out of sync`).join('; ')
-        return found({ kind: 'reconnect', peer: connection.name }, [`${connection.name}: ${progress}, and no progress`], connection.name, progress)
+        return found({ kind: 'reconnect', peer: peerOf(connection) }, [`${connection.name}: ${progress}, and no progress`], connection.name, progress)
       })
     },
   },
@@ -183,6 +193,8 @@ const alone = (volume: VolumeView): readonly DrbdConnection[] => {
   if (mayNotConnect(volume) || !connections.some(({ state }) => state === 'Connected')) return []
   return connections.filter(standsAlone)
 }
+
+const peerOf = ({ name, peerNodeId }: DrbdConnection): Peer => ({ name, nodeId: peerNodeId })
 
 const mayNotConnect = ({ kernelLog, name }: VolumeView): boolean => kernelLog === undefined || splitBrain(kernelLog, name)
 

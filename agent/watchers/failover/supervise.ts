@@ -173,11 +173,9 @@ export function inWords({ action, volume }: Pick<Finding, 'action' | 'volume'>):
       return `make ${volume} Secondary`
     case 'stop-containers':
       return `stop ${action.containers.map(({ name }) => name).join(', ')}`
-    case 'adjust':
-      return `connect ${volume} again`
     case 'connect':
-      return `connect ${volume} to ${action.peer} again`
+      return `connect ${volume} to ${action.peers.map(({ name }) => name).join(' and ')} again`
     case 'reconnect':
-      return `disconnect ${volume} from ${action.peer} and connect it again`
+      return `disconnect ${volume} from ${action.peer.name} and connect it again`
   }
 }

@@ -55,9 +55,7 @@ export function mirroredVolumeSteps(volume: Volume, site: Site, state: StageStat
         `mirrored volume ${name}: ${holders.includes(host) ? 'disk and resource' : 'resource without a disk'}`,
         'ensureDrbdResource',
         resource,
-        {
-          timeoutSeconds: resourceSeconds,
-        },
+        { timeoutSeconds: resourceSeconds },
       ),
     ),
     step(

@@ -117,7 +117,7 @@ function hostWant(site: Site, host: Host, problems: string[]): HostWant {
     kmsKeyId: flag(encrypted) ? kmsKeyId : undefined,
   })
   const { diskSizeGb, mirroredDiskSizeGb } = host.settings
-  const hasMirrored = mirroredDiskSizeGb !== undefined && !flag(of('hive_no_mirrored_device'))
+  const hasMirrored = mirroredDiskSizeGb !== undefined && !host.settings.noMirroredDevice
   return {
     name: host.name,
     host,

@@ -7,6 +7,7 @@ const known: Known = {
   hosts: async () => ['p-hive0', 'p-hive1'],
   services: async () => ['web'],
   volumes: async () => ['data'],
+  leftVolumes: async () => ['old'],
   runs: async () => ['20261123T000000000Z-aaaa'],
   phases: ['build-infra', 'setup-hosts'],
   stages: ['private', 'staging'],
@@ -28,6 +29,9 @@ describe('completion', () => {
     assert.deepEqual(await complete('node units '), ['p-hive0', 'p-hive1'])
     assert.deepEqual(await complete('node restart-service p-hive0 '), ['web'])
     assert.deepEqual(await complete('logs '), ['web'])
+    assert.deepEqual(await complete('volume delete '), ['old'])
+    assert.deepEqual(await complete('hold '), ['release', 'list', 'p-hive0', 'p-hive1'])
+    assert.deepEqual(await complete('hold release p-hive0 '), ['p-hive0', 'p-hive1'])
     assert.deepEqual(await complete('runs show '), ['20261123T000000000Z-aaaa'])
     assert.deepEqual(await complete('set stage '), ['private', 'staging'])
     assert.deepEqual(await complete('call p-hive0 '), ['hive.v1.HostService/Info'])

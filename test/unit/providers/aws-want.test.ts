@@ -49,7 +49,8 @@ describe('what an aws stage needs', () => {
       awsWant(site).hosts.map(({ mirrored }) => mirrored?.sizeGb),
       [10, 10, 10, undefined],
     )
-    assert.ok(awsWant(changed({}, { hive_no_mirrored_device: true })).hosts.every(({ mirrored }) => mirrored === undefined))
+    const without = { ...site, hosts: site.hosts.map((host) => ({ ...host, settings: { ...host.settings, noMirroredDevice: true } })) }
+    assert.ok(awsWant(without).hosts.every(({ mirrored }) => mirrored === undefined))
   })
 
   it('opens ssh on 22, where new instances listen, and on the port that sshd gets, to single addresses too', () => {

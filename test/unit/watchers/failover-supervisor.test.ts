@@ -18,10 +18,10 @@ const helped: Result = { kind: 'helped', what: 'data is Secondary', lines: [] }
 const useless: Result = { kind: 'did-not-help', what: 'held open', lines: ['open: /dev/drbd1 by dd (pid 7)'] }
 
 let folder: string
-beforeEach(() => {
+const makeFolder = (): void => {
   folder = mkdtempSync(join(tmpdir(), 'supervisor-'))
-})
-afterEach(() => rmSync(folder, { recursive: true }))
+}
+const removeFolder = (): void => rmSync(folder, { recursive: true })
 
 /** A supervisor with a clock of its own; each `look` is five seconds after the one before. */
 function bench({
@@ -70,6 +70,9 @@ function bench({
 }
 
 suite('the supervisor', () => {
+  beforeEach(makeFolder)
+  afterEach(removeFolder)
+
   test('acts once the finding has held, and serves the evidence', async () => {
     const { look, acts, kinds, supervisor } = bench()
     await look(6)
@@ -142,11 +145,16 @@ suite('the supervisor', () => {
     answers = false
     await look(3)
     assert.equal(logged.filter((line) => String(line['msg']).includes('no drbdsetup here')).length, 1)
-    pass(200)
-    assert.equal(await supervisor.healthy(), false)
     answers = true
     await look(6)
     assert.deepEqual(acts, [], 'what was seen before counts no more')
+    answers = false
+    await look(1)
+    assert.equal(await supervisor.healthy(), true)
+    pass(200)
+    assert.equal(await supervisor.healthy(), false)
+    answers = true
+    await look(1)
     assert.equal(await supervisor.healthy(), true)
   })
 
@@ -180,6 +188,9 @@ suite('the supervisor', () => {
 })
 
 suite('a host', () => {
+  beforeEach(makeFolder)
+  afterEach(removeFolder)
+
   test('has mirrored volumes where it has resource files', async () => {
     assert.equal(await hasResources(join(folder, 'none')), false)
     writeFileSync(join(folder, 'global_common.conf'), '')
@@ -220,10 +231,10 @@ suite('an action has helped', () => {
 
   test('where the peer is not left alone any more, and a resync moves', () => {
     const with_ = (...connections: ReturnType<typeof connectionOf>[]) => volumeOf('data', { connections })
-    const connect = { kind: 'connect', peer: 'hive1' } as const
+    const connect = { kind: 'connect', peers: [{ name: 'hive1', nodeId: 1 }] } as const
     assert.equal(hasHelped(connect, with_(connectionOf(1, { state: 'StandAlone' })), plain), false)
     assert.equal(hasHelped(connect, with_(connectionOf(1, { state: 'Connecting' })), plain), true)
-    const reconnect = { kind: 'reconnect', peer: 'hive1' } as const
+    const reconnect = { kind: 'reconnect', peer: { name: 'hive1', nodeId: 1 } } as const
     const resync = (percentDone: number) =>
       connectionOf(1, {
         peerDevices: connectionOf(1).peerDevices.map((device) => ({

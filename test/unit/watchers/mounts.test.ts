@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { deviceNumberOf, devicesInUse, holdersOf, parseMountinfo, readMounts } from '../../../agent/adapters/mounts.ts'
+import { LoopFileSystem, noLoop } from './loop-file-system.ts'
 
 const recorded = `24 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 310 24 147:1 / /var/lib/docker/volumes/app.data/_data rw,relatime shared:160 - ext4 /dev/drbd1 rw
@@ -37,22 +37,15 @@ suite('mounts', () => {
 
 /** A file system on a loop device that stands for /dev/drbd7, and a shell in a mount namespace of its own that does as it is told. */
 class Bench {
-  readonly folder = mkdtempSync(join(tmpdir(), 'mounts-'))
-  readonly mountPoint = join(this.folder, 'mnt')
-  readonly loop: string
-  readonly dev = join(this.folder, 'dev')
+  readonly #file = new LoopFileSystem()
   readonly #shell: ChildProcess
+  readonly mountPoint = this.#file.mountPoint
+  readonly loop = this.#file.device
+  readonly dev = join(this.#file.folder, 'dev')
 
   constructor() {
-    mkdirSync(this.mountPoint)
     mkdirSync(this.dev)
-    const image = join(this.folder, 'image')
-    writeFileSync(image, '')
-    truncateSync(image, 8 << 20)
-    execFileSync('mkfs.ext4', ['-q', image])
-    this.loop = execFileSync('losetup', ['-f', '--show', image], { encoding: 'utf8' }).trim()
-    const [major = '', minor = ''] = execFileSync('lsblk', ['-no', 'MAJ:MIN', this.loop], { encoding: 'utf8' }).trim().split(':')
-    execFileSync('mknod', [join(this.dev, 'drbd7'), 'b', major, minor])
+    execFileSync('cp', ['--archive', this.loop, join(this.dev, 'drbd7')])
     this.#shell = spawn('unshare', ['--mount', '--propagation', 'private', 'sh'], { stdio: ['pipe', 'pipe', 'inherit'] })
   }
 
@@ -76,12 +69,11 @@ class Bench {
     const ended = once(this.#shell, 'exit')
     this.#shell.kill('SIGKILL')
     await ended
-    execFileSync('losetup', ['-d', this.loop])
-    rmSync(this.folder, { recursive: true })
+    this.#file.close()
   }
 }
 
-suite('who holds a device', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
+suite('who holds a device', { skip: noLoop }, () => {
   test('is told of mounts in other namespaces, of open devices, and of files on mounts that were detached', async () => {
     const bench = new Bench()
     try {

@@ -56,7 +56,7 @@ suite('recorded states of DRBD', () => {
 
   test('what was concluded from is told: the state, and the lines of the log', () => {
     const [finding] = findings(recorded('14x-standalone-without-split-brain/s-hive2'), now)
-    assert.deepEqual(finding?.action, { kind: 'connect', peer: 's-hive0.pdns' })
+    assert.deepEqual(finding?.action, { kind: 'connect', peers: [{ name: 's-hive0.pdns', nodeId: 0 }] })
     assert.match(finding.evidence[0] ?? '', /^hive is Secondary, disk UpToDate, has quorum, s-hive0.pdns StandAlone, s-hive1.pdns Connected Secondary$/)
     assert.match(finding.evidence[1] ?? '', /Can not start OV\/resync since it is already active \(-8\)/)
     assert.match(finding.evidence.at(-1) ?? '', /conn\( Disconnecting -> StandAlone \)/)

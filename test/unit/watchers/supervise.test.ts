@@ -80,6 +80,19 @@ suite('acting', () => {
     )
   })
 
+  test('on a resync waits for as long as its numbers stay the same', () => {
+    const resync = (outOfSyncKib: bigint): Picture => {
+      const peerDevices = connectionOf(1).peerDevices.map((device) => ({ ...device, replicationState: 'SyncTarget', outOfSyncKib }))
+      return { volumes: [volumeOf('data', { connections: [connectionOf(1, { peerDevices }), connectionOf(2)] })], docker: undefined }
+    }
+    const slow = Array.from({ length: 100 }, (_, index) => [index * 5_000, resync(BigInt(1_000 - Math.floor(index / 20)))] as const)
+    assert.deepEqual(watch(slow).acted, [])
+    assert.deepEqual(
+      watch(every(5_000, 400_000, resync(40n))).acted.map(({ at, finding }) => [at, finding.signature]),
+      [[180_000, 'resync-latched']],
+    )
+  })
+
   test('tells its evidence before, and what became of it after', () => {
     assert.deepEqual(
       watch([
@@ -260,14 +273,13 @@ suite('whatever is seen', () => {
               assert.ok(finding.action.containers.every(({ id }) => ids.includes(id)))
               break
             }
-            case 'adjust':
             case 'connect':
               assert.ok(about.kernelLog?.some((line) => line.includes('Split-Brain')) === false)
               break
             case 'reconnect': {
               const { peer } = finding.action
               assert.ok(about.status.connections.every(({ state }) => state === 'Connected'))
-              assert.equal(about.status.connections.find(({ name }) => name === peer)?.peerRole, 'Secondary')
+              assert.equal(about.status.connections.find(({ name }) => name === peer.name)?.peerRole, 'Secondary')
             }
           }
         }

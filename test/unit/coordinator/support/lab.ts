@@ -33,14 +33,14 @@ export interface Script {
   begun(thing: string): void
 }
 
-const executor = (script: Script): Executor<{ readonly timezone: string }> => ({
-  check: async ({ timezone }, { hostName }) => {
-    const thing = `${hostName}:${timezone}`
+const executor = <S>(script: Script, nameOf: (spec: S) => string): Executor<S> => ({
+  check: async (spec, { hostName }) => {
+    const thing = `${hostName}:${nameOf(spec)}`
     if (script.blocking.has(thing)) return blocked('in doubt', 'decide')
-    return script.done.has(thing) ? okWith(script.notices.get(thing) ?? []) : change('not there', '', timezone, script.destroying.has(thing) ? 4 : 0)
+    return script.done.has(thing) ? okWith(script.notices.get(thing) ?? []) : change('not there', '', nameOf(spec), script.destroying.has(thing) ? 4 : 0)
   },
-  apply: async ({ timezone }, { hostName, log, signal }: StepContext) => {
-    const thing = `${hostName}:${timezone}`
+  apply: async (spec, { hostName, log, signal }: StepContext) => {
+    const thing = `${hostName}:${nameOf(spec)}`
     script.begun(thing)
     log(`doing ${thing}`)
     const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
@@ -105,7 +105,10 @@ export async function startLab(t: TestContext, names: readonly string[], version
     const start = async (port: number, version: string | undefined): Promise<Agent> => {
       const agent = await startAgent({
         config: { host: name, address: '127.0.0.1', port, stateDir: join(folder, 'state'), pkiDir: join(folder, 'pki') },
-        executors: { ensureTimezone: executor(script) },
+        executors: {
+          ensureTimezone: executor(script, ({ timezone }) => timezone),
+          removeMirroredVolume: executor(script, ({ name }) => `remove ${name}`),
+        },
         log: pino({ level: 'silent' }),
         listen: '127.0.0.1',
         ...(version === undefined ? {} : { version }),
@@ -126,7 +129,7 @@ export async function startLab(t: TestContext, names: readonly string[], version
       isHive: !isRepository,
       isRepository,
       isFirstHive: index === 0,
-      settings: { agentPort: agent.port, swarmMode: 'manager' },
+      settings: { agentPort: agent.port, swarmMode: 'manager', mirroredPools: [] as Host['settings']['mirroredPools'] },
     } as Host)
   }
   const site = {
