@@ -153,8 +153,9 @@ function exPrimary(pair: Pair): Finding | undefined {
     [pair.other, pair.seenByOther, pair.seenByOne, pair.one],
   ] as const) {
     const cause = causeOf(seen.kernelLines, peer)
-    const alone = seen.status?.connections.every(({ state }) => state === 'StandAlone' || state === 'Connecting') === true
-    if (cause?.cause !== 'ex-primary' || !alone || deviceOf(seen)?.quorum !== false || stateOf(pair, host) !== 'StandAlone') continue
+    // With rr-conflict retry-connect it tries again and again, else it stands alone.
+    const alone = seen.status?.connections.every(({ state }) => state !== 'Connected') === true
+    if (cause?.cause !== 'ex-primary' || !alone || deviceOf(seen)?.quorum !== false) continue
     const busy = seen.status?.role === 'Primary'
     return finding({
       state: 'ex-primary',

@@ -132,6 +132,13 @@ test('all outdated: each copy may be declared valid by name, and a silent host i
   assert.match(diagnoseVolume(partial)[0]?.advice ?? '', /do not answer/)
 })
 
+test('an ex-Primary that keeps trying is told as one, not as a broken network', () => {
+  const now = structuredClone(recordedPicture('27-primary-isolated-quorum', 'old-primary-unmounted'))
+  for (const { status } of [...now.hosts.values()].flatMap((seen) => seen ?? []))
+    for (const connection of status?.connections ?? []) if (connection.state === 'StandAlone') connection.state = 'Connecting'
+  assert.deepEqual(diagnoseVolume(now).map(told), ['ex-primary 0 → adjust 1, adjust 0'])
+})
+
 test('secrets that differ are repaired by writing the files, not by connecting', () => {
   const now = structuredClone(recordedPicture('24-wrong-shared-secret', ''))
   const file = now.hosts.get('s-hive2.pdns')?.file
