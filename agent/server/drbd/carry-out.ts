@@ -22,7 +22,8 @@ export interface Request {
 
 /** Under the volume's key: no step and no watcher works on it meanwhile. */
 export function carryOut(context: ServerContext, request: Request, asked: Omit<Asked, 'name' | 'host'>, signal: AbortSignal): Promise<DrbdOperationResponse> {
-  if (!/^[\w.+-]+$/.test(request.name) || request.name.startsWith('-')) throw new HiveError('invalid-input', `"${request.name}" is no name of a resource`)
+  // DRBD's tools take "all" for every resource there is.
+  if (!/^[\w.+][\w.+-]*$/.test(request.name) || request.name === 'all') throw new HiveError('invalid-input', `"${request.name}" is no name of a resource`)
   return context.exclusive(`volume ${request.name}`, signal, () =>
     weighed(context, request, { ...asked, name: request.name, host: context.config.host }, signal),
   )

@@ -97,6 +97,7 @@ describe('DrbdService on a fake DRBD', () => {
   })
 
   it('refuses names that are none', async () => {
-    assert.equal((await failure(ask((...rest) => operator.down(web({ name: '--help' }), ...rest)))).code, 'invalid-input')
+    for (const name of ['--help', 'all', '', 'a b'])
+      assert.equal((await failure(ask((...rest) => operator.down(web({ name }), ...rest)))).code, 'invalid-input')
   })
 })
