@@ -22,7 +22,6 @@ export function handshake(world: World, a: End, b: End): void {
     peer.discardMyData = false
     delete peer.connectAt
     delete peer.lossAt
-    if (end.resource.device !== undefined) end.resource.device.quorumForced = false
     world.log(
       end.host,
       `${connectionLabel(end.resource, peer)}: conn( Connecting -> Connected ) peer( Unknown -> ${end === a ? b.resource.role : a.resource.role} ) [connected]`,
@@ -166,8 +165,10 @@ function splitBrain(world: World, a: End, b: End): (() => void) | 'refused' {
   const unstable = (end: End, other: End): boolean => end.resource.role === 'Secondary' && primaryBeside(world.state, end, other.host.name) !== undefined
   if (unstable(a, b) || unstable(b, a)) {
     for (const end of [a, b]) world.log(end.host, `${label(end.resource, end.peer)}: Ignore Split-Brain, for now, at least one side unstable`)
-    const stable = unstable(a, b) ? b : a
-    return () => outdate(stable)
+    const stable = [a, b].filter((end) => !unstable(end, end === a ? b : a))
+    return () => {
+      for (const end of stable) outdate(end)
+    }
   }
   if (victim !== undefined) {
     const winner = victim === a ? b : a
@@ -200,6 +201,7 @@ function race(world: World, survivor: End, returner: End): void {
   world.log(survivor.host, `drbd ${survivor.resource.name}: State change failed: Can not start OV/resync since it is already active (-8)`)
   world.log(survivor.host, `${label(survivor.resource, survivor.peer)}: Failed: repl( SyncSource -> WFBitMapS ) resync-susp( no -> peer ) [peer-state]`)
   world.log(survivor.host, `${connectionLabel(survivor.resource, survivor.peer)}: conn( Connected -> Disconnecting ) peer( Secondary -> Unknown )`)
+  survivor.peer.disk = 'Inconsistent'
   standAlone(world, [survivor])
   returner.peer.state = 'NetworkFailure'
   world.observe()

@@ -90,7 +90,7 @@ export function detachDisk(world: World, host: HostState, resource: Resource, cl
   const { device } = resource
   if (device === undefined) return
   const meta = attachedMetadata(host, resource)
-  if (meta !== undefined) meta.primary = false
+  if (meta !== undefined) Object.assign(meta, { primary: false, inUse: false })
   device.disk = 'Diskless'
   device.client = client
   device.crashedPrimary = false

@@ -1,9 +1,10 @@
 /** Who may be Primary, and what opening and closing the device does to the role. */
 import { pingTimeout } from './connection.ts'
 import { nextGeneration, startGeneration } from './generation.ts'
+import { recordLeave } from './handshake.ts'
 import { quorumOf } from './quorum.ts'
 import { startResync } from './resync.ts'
-import { attachedMetadata, type Opener, peerMetadata, peersOf } from './state.ts'
+import { attachedMetadata, isClientByConfiguration, type Opener, peerMetadata, peersOf } from './state.ts'
 import { absentVoters, component, copiesOf, label, liveEnd, type Member, peerName, type World } from './world.ts'
 
 export type Refusal = { rv: number; text: string; info?: string }
@@ -37,7 +38,7 @@ export function promote(world: World, member: Member, how: { force: boolean; exp
   world.log(host, `drbd ${resource.name}: role( Secondary -> Primary ) [${how.program}]`)
   resource.role = 'Primary'
   resource.explicit = how.explicit
-  if (!device.quorum) device.quorumForced = true
+  if (!device.quorum) outdateAbsent(world, member)
   const meta = attachedMetadata(host, resource)
   if (meta !== undefined) meta.primary = true
   if (!usable) forceData(world, member)
@@ -51,6 +52,15 @@ function refusedByReader(world: World, reader: Member, member: Member): Refusal 
   const peer = member.resource.peers[reader.resource.nodeId]
   const name = peer === undefined ? reader.host.name : peerName(peer)
   return { rv: -10, text: 'State change was refused by peer node', info: `Declined by peer ${name} (id: ${reader.resource.nodeId}), see the kernel log there` }
+}
+
+/** By force without quorum: the peers that are not there are taken for outdated, and so there is a quorum from now on. */
+function outdateAbsent(world: World, member: Member): void {
+  for (const peer of peersOf(member.resource)) {
+    if (liveEnd(world.state, { ...member, peer }) !== undefined || isClientByConfiguration(peer)) continue
+    peer.disk = 'Outdated'
+    recordLeave({ ...member, peer }, true)
+  }
 }
 
 /** Connected peers that do not answer are missed after ping-timeout; undefined when all answer. */
