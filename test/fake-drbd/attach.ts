@@ -1,6 +1,6 @@
 /** A disk joins its device, and devices grow. */
 import type { Call } from './commands.ts'
-import { meetDisks } from './handshake.ts'
+import { meetDisks } from './meet-disks.ts'
 import { done, failure, type Result } from './results.ts'
 import { startResync } from './resync.ts'
 import { attachedMetadata, type Metadata, type Options, peerMetadata, peersOf, type Resource, usableKib } from './state.ts'

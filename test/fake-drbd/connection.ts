@@ -1,5 +1,6 @@
 /** Connections come up, break and are closed in order. */
-import { outdate, recordLeave } from './handshake.ts'
+import { recordLeave } from './handshake.ts'
+import { outdate } from './meet-disks.ts'
 import { tenths } from './options.ts'
 import { resumeWaiting } from './resync.ts'
 import { type Peer, peersOf } from './state.ts'

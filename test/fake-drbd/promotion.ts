@@ -93,11 +93,14 @@ function forceData(world: World, member: Member): void {
   }
 }
 
+export const hasSilentPeer = (world: World, member: Member): boolean =>
+  peersOf(member.resource).some((peer) => peer.state === 'Connected' && liveEnd(world.state, { ...member, peer }) === undefined)
+
 /** A writer goes on without some of the copies: their base is remembered, so that they can be caught up. */
 export function considerGeneration(world: World, member: Member): void {
   const { resource } = member
   const { device } = resource
-  if (device === undefined || resource.role !== 'Primary' || !device.quorum) return
+  if (device === undefined || resource.role !== 'Primary' || !device.quorum || hasSilentPeer(world, member)) return
   const copies = copiesOf(world.state, member).filter((copy) => copy.device.disk === 'UpToDate')
   const ownIsMissing = !device.client && device.disk === 'Diskless'
   const absent = [...absentVoters(resource), ...(ownIsMissing ? [resource.nodeId] : [])]
@@ -115,7 +118,8 @@ export function considerGeneration(world: World, member: Member): void {
 /** Blocks were written: what the absent copies miss. */
 export function written(world: World, member: Member, kib: number): void {
   const { resource } = member
-  if (resource.role !== 'Primary') return
+  // a write hangs until every silent peer is missed: nothing of it counts yet
+  if (resource.role !== 'Primary' || hasSilentPeer(world, member)) return
   considerGeneration(world, member)
   const absent = [...absentVoters(resource), ...(resource.device?.disk === 'Diskless' && !resource.device.client ? [resource.nodeId] : [])]
   for (const copy of copiesOf(world.state, member)) {
