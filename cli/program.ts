@@ -9,6 +9,7 @@ import { registerAgent } from './commands/agent.ts'
 import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
+import { registerDrbd } from './commands/drbd.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerHold } from './commands/hold.ts'
 import { registerInventory } from './commands/inventory.ts'
@@ -88,6 +89,7 @@ export function buildProgram(): CommandLine {
   registerLogs(program, app)
   registerSsh(program, app)
   registerNode(program, app)
+  registerDrbd(program, app)
   registerCall(program, app)
   registerHold(program, app)
   registerAgent(program, app)

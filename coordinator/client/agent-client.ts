@@ -9,6 +9,7 @@ import {
   SwarmServiceService,
   VolumeServiceService,
 } from '#gen/hive/v1/docker.ts'
+import { DrbdServiceService } from '#gen/hive/v1/drbd.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
 import { SupervisorServiceService } from '#gen/hive/v1/supervisor.ts'
@@ -54,6 +55,7 @@ export class AgentClient {
   readonly image
   readonly service
   readonly container
+  readonly drbd
   readonly repair
   readonly supervisor
   readonly health
@@ -73,6 +75,7 @@ export class AgentClient {
     this.image = channel.service(ImageServiceService)
     this.service = channel.service(ServiceServiceService)
     this.container = channel.service(ContainerServiceService)
+    this.drbd = channel.service(DrbdServiceService)
     this.repair = channel.service(RepairServiceService)
     this.supervisor = channel.service(SupervisorServiceService)
     this.health = channel.service(HealthService)
