@@ -56,8 +56,8 @@ async function readSignatures(device: string, signal: AbortSignal): Promise<read
 }
 
 async function probe(device: string, offset: number, signal: AbortSignal): Promise<readonly string[]> {
-  // 2: nothing there. 8: several kinds at once.
-  const { code, stdout } = await read(['blkid', '--probe', '--offset', String(offset), '--output', 'export', device], signal, [0, 2, 8])
+  // Short options: the blkid of EL8 has no others. 2: nothing there. 8: several kinds at once.
+  const { code, stdout } = await read(['blkid', '-p', '-O', String(offset), '-o', 'export', device], signal, [0, 2, 8])
   return code === 8 ? ['several kinds of data at once'] : parseBlkid(stdout)
 }
 
