@@ -9,6 +9,7 @@ import { registerAgent } from './commands/agent.ts'
 import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
+import { registerDoctor } from './commands/doctor.ts'
 import { registerDrbd } from './commands/drbd.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerHold } from './commands/hold.ts'
@@ -83,6 +84,7 @@ export function buildProgram(): CommandLine {
   registerDeploy(program, app)
   registerPlan(program, app)
   registerStatus(program, app)
+  registerDoctor(program, app)
   registerRuns(program, app)
   registerInventory(program, app)
   registerSettings(program, app)

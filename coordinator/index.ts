@@ -8,6 +8,8 @@ import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
+import { consult } from './doctor/examine.ts'
+import type { Finding } from './doctor/finding.ts'
 import { type Emit, type PhaseName, phaseNames } from './events.ts'
 import { loadSite } from './inventory/load.ts'
 import type { Site } from './inventory/site.ts'
@@ -30,6 +32,9 @@ import { type StageStatus, stageStatus } from './run/status.ts'
 import { version } from './version.ts'
 
 export type { AgentStatus, UpgradeResult } from './bootstrap/upgrade-agents.ts'
+export { carryOut } from './doctor/carry-out.ts'
+export { type Finding, type Repair, type StateName, states } from './doctor/finding.ts'
+export { operationsOf } from './doctor/operations.ts'
 export type { DeployResult, PhaseReport } from './run/deploy.ts'
 export type { HostStatus, StageStatus } from './run/status.ts'
 
@@ -157,6 +162,12 @@ export class Stage {
 
   status(signal = this.#options.signal): Promise<StageStatus> {
     return stageStatus({ site: this.site, state: this.state, agents: this.agents, provider: this.provider, signal })
+  }
+
+  /** What is wrong with the stage's mirrored volumes, or with this one, the gravest first; asks all hosts, changes nothing. */
+  consult(volume?: string, signal = this.#options.signal): Promise<readonly Finding[]> {
+    const { site, agents } = this
+    return consult({ site, agents, volume, signal })
   }
 
   /** Stops all hosts; nothing is lost. */

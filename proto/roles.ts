@@ -48,6 +48,8 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.HostService/CreateCertificateRequest': administers,
   'hive.v1.HostService/InstallCertificate': administers,
 
+  'hive.v1.DoctorService/Examine': reads,
+
   'hive.v1.SwarmService/Info': reads,
   'hive.v1.SwarmService/JoinToken': readsSecrets,
   'hive.v1.SwarmService/ListNodes': reads,

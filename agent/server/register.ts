@@ -6,6 +6,7 @@ import type { Runs } from '../runs/runs.ts'
 import type { FailoverSupervisor } from '../watchers/failover-supervisor.ts'
 import type { ServerContext } from './context.ts'
 import { dockerServices } from './docker/index.ts'
+import { doctorService } from './doctor-service.ts'
 import { drbdService } from './drbd-service.ts'
 import { healthService } from './health.ts'
 import { hostService } from './host-service.ts'
@@ -37,6 +38,7 @@ export function allServices(parts: Parts): ServiceRegistration[] {
     ...dockerServices(parts.context),
     drbdService(parts.context),
     supervisorService(parts.supervisor),
+    doctorService(parts.context),
     healthService(() => all),
     ...reflectionServices(() => all),
   ]

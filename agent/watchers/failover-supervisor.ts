@@ -149,6 +149,8 @@ export class FailoverSupervisor {
           act(finding, { look: (own) => lookNow({ signal: own, busy: (volume) => volume !== finding.volume, fresh: true }), signal, now: () => this.#now() }),
         ),
       )
+      // What was cut short says nothing of whether it would have helped.
+      if (this.#ended.signal.aborted) return
       const after = afterAction(this.#memory, finding, result, this.#now())
       this.#memory = after.memory
       this.#tell(after.evidence)

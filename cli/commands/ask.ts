@@ -23,7 +23,11 @@ export async function askToGoOn(what: string, refused: string, signal: AbortSign
   if (!['y', 'yes'].includes((await answerTo(`${what} [y/N] `, signal)).toLowerCase())) throw new HiveError('cancelled', refused)
 }
 
-async function answerTo(question: string, signal: AbortSignal): Promise<string> {
+/** Whether there is somebody to ask. */
+export const canAsk = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+
+/** What was typed, without spaces around it; '' for Ctrl-C and Ctrl-D. */
+export async function answerTo(question: string, signal: AbortSignal): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const left = new AbortController()
   terminal.once('close', () => left.abort())

@@ -11,13 +11,13 @@ export interface HostStatus {
 }
 
 /** All volumes that some host tells of. */
-export const volumesOf = (hosts: readonly HostStatus[]): string[] =>
-  [...new Set(hosts.flatMap(({ resources = [] }) => resources.map(({ name }) => name)))].sort()
+const volumesOf = (hosts: readonly HostStatus[]): string[] => [...new Set(hosts.flatMap(({ resources = [] }) => resources.map(({ name }) => name)))].sort()
 
-/** One line a volume: its minor, size, Primary, each host's disk and broken connections, what is out of sync, quorum. */
-export function volumeTable(hosts: readonly HostStatus[]): string {
-  const names = volumesOf(hosts)
-  if (names.length === 0) return 'no host has a DRBD resource up'
+/** One line a volume, `expected` ones also where they are up nowhere: its minor, size, Primary, each host's disk and broken connections, what is out of sync, quorum. */
+export function volumeTable(hosts: readonly HostStatus[], expected: readonly string[]): string {
+  if (hosts.every(({ resources }) => resources === undefined)) return 'no host answers'
+  const names = [...new Set([...volumesOf(hosts), ...expected])].sort()
+  if (names.length === 0) return 'there are no mirrored volumes'
   const head = ['volume', 'minor', 'size', 'primary', ...hosts.map(({ host }) => shortHost(host)), 'out of sync', 'quorum']
   return columns([head.map((cell) => pc.bold(cell)), ...names.map((name) => rowOf(name, hosts))])
 }
@@ -38,11 +38,11 @@ function rowOf(name: string, hosts: readonly HostStatus[]): string[] {
   return [
     name,
     String(devices[0]?.device.minor ?? ''),
-    kib(size),
+    size === 0 ? '' : kib(size),
     all.length > 1 ? pc.red(all.join(' and ')) : (all[0] ?? pc.dim('none')),
     ...hosts.map(({ resources }) => cellOf(name, resources)),
-    behind === 0 ? '0' : pc.yellow(kib(behind)),
-    without.length === 0 ? 'yes' : pc.red(`not on ${without.join(', ')}`),
+    devices.length === 0 ? '' : behind === 0 ? '0' : pc.yellow(kib(behind)),
+    devices.length === 0 ? '' : without.length === 0 ? 'yes' : pc.red(`not on ${without.join(', ')}`),
   ]
 }
 

@@ -36,7 +36,8 @@ export function registerDrbd(program: Command, app: () => App): void {
     .description('all volumes: Primary, each host’s disk and connections, quorum')
     .action(async () => {
       const { stage, hosts } = await look(app())
-      app().renderer.result(asJson(hosts), volumeTable(hosts))
+      const expected = stage.site.volumes.filter(({ kind }) => kind === 'drbd').map(({ name }) => name)
+      app().renderer.result(asJson(hosts), volumeTable(hosts, expected))
       nameUnreachable(app(), hosts, stage)
     })
   drbd

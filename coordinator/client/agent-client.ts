@@ -9,6 +9,7 @@ import {
   SwarmServiceService,
   VolumeServiceService,
 } from '#gen/hive/v1/docker.ts'
+import { DoctorServiceService } from '#gen/hive/v1/doctor.ts'
 import { DrbdServiceService } from '#gen/hive/v1/drbd.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
@@ -57,6 +58,7 @@ export class AgentClient {
   readonly container
   readonly drbd
   readonly repair
+  readonly doctor
   readonly supervisor
   readonly health
 
@@ -77,6 +79,7 @@ export class AgentClient {
     this.container = channel.service(ContainerServiceService)
     this.drbd = channel.service(DrbdServiceService)
     this.repair = channel.service(RepairServiceService)
+    this.doctor = channel.service(DoctorServiceService)
     this.supervisor = channel.service(SupervisorServiceService)
     this.health = channel.service(HealthService)
   }

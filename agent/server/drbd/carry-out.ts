@@ -3,6 +3,7 @@ import type { DrbdHostView, DrbdOperationResponse } from '#gen/hive/v1/drbd.ts'
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
 import { type QuorumEffect, quorumAfter, sameHost } from '../../../proto/drbd-quorum.ts'
 import { HiveError } from '../../../proto/errors.ts'
+import { waitFor } from '../../adapters/docker/wait.ts'
 import { plannedCommands } from '../../adapters/drbd/planned-adjust.ts'
 import { readStatusOf } from '../../adapters/drbd/read-status.ts'
 import { configFile, hasConfig, readResourceFile } from '../../adapters/drbd/resource-store.ts'
@@ -21,7 +22,8 @@ export interface Request {
 
 /** Under the volume's key: no step and no watcher works on it meanwhile. */
 export function carryOut(context: ServerContext, request: Request, asked: Omit<Asked, 'name' | 'host'>, signal: AbortSignal): Promise<DrbdOperationResponse> {
-  if (!/^[\w.+-]+$/.test(request.name) || request.name.startsWith('-')) throw new HiveError('invalid-input', `"${request.name}" is no name of a resource`)
+  // DRBD's tools take "all" for every resource there is.
+  if (!/^[\w.+][\w.+-]*$/.test(request.name) || request.name === 'all') throw new HiveError('invalid-input', `"${request.name}" is no name of a resource`)
   return context.exclusive(`volume ${request.name}`, signal, () =>
     weighed(context, request, { ...asked, name: request.name, host: context.config.host }, signal),
   )
@@ -44,7 +46,7 @@ async function weighed(context: ServerContext, request: Request, asked: Asked, s
   if (doubts.length > 0)
     context.log.warn({ resource: name, verb: asked.verb, doubts, effect, snapshot, before: hideSecret(textOf(status)) }, 'confirmed in spite of doubts')
   await runAll(asked, decision, { status, config }, signal)
-  return { ...answer, changed: true, reason: resultOf(asked, status, await readStatusOf(name, signal)), snapshot }
+  return { ...answer, changed: true, reason: resultOf(asked, status, await settledStatus(asked, signal)), snapshot }
 }
 
 /** Why the name must be given. What takes nothing away raises none, however bad the state is: it may be the repair. */
@@ -103,6 +105,20 @@ async function undo(verb: Asked['verb'], name: string, { status, config }: Befor
   const alone = verb === 'discard' && now?.connections.some(({ state }) => state === 'StandAlone') === true
   if (now !== undefined && (lost || alone)) return again([...config, 'adjust', name], 'it stopped half-way; its connections were brought back')
   return undefined
+}
+
+/** A connection that is made takes a moment until it is there or refused; a peer that is away is waited for only so long. */
+async function settledStatus({ verb, name, peer = '' }: Asked, signal: AbortSignal): Promise<DrbdResourceStatus | undefined> {
+  if (verb !== 'connect') return readStatusOf(name, signal)
+  const look = async (): Promise<DrbdResourceStatus | undefined> => {
+    const status = await readStatusOf(name, signal)
+    const to = status?.connections.find((one) => sameHost(one.name, peer))
+    return to === undefined || ['Connected', 'StandAlone'].includes(to.state) ? status : undefined
+  }
+  return waitFor(`${name} connects to ${peer}`, look, { signal, timeout: 5_000 }).catch((error: unknown) => {
+    if (error instanceof HiveError && error.code === 'timeout') return readStatusOf(name, signal)
+    throw error
+  })
 }
 
 /** What came of it, for people. */

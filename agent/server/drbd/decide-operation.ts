@@ -65,6 +65,10 @@ export function decideOperation(asked: Asked, facts: Facts): OperationDecision {
     case 'down':
       // A device that is held open lets `down` fail, a read-only one after the connections are gone already.
       assertNotHeld(name, holders, 'down')
+      if (status.devices.some(({ open }) => open))
+        throw new HiveError('blocked', `${name} is held open on this host by somebody who is not visible`, {
+          hint: 'a file system that was unmounted lazily, perhaps; it ends with the process that has a file of it open',
+        })
       return work(host, [...(primary ? [setup('secondary', name)] : []), setup('down', name)], { operation: { kind: 'down', host } })
     case 'connect': {
       const to = connectionTo(status, asked.peer)

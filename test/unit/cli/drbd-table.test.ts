@@ -14,21 +14,23 @@ const away: HostStatus = { host: 's-hive0.pdns', resources: undefined }
 
 describe('the table of mirrored volumes', () => {
   it('shows who is Primary, disks, broken connections and who does not answer', () => {
-    const [head, row] = lines(volumeTable([away, ...hosts('13-primary-killed', ['s-hive1', 's-hive2'], 'promoted-on-s-hive1/')]))
+    const [head, row] = lines(volumeTable([away, ...hosts('13-primary-killed', ['s-hive1', 's-hive2'], 'promoted-on-s-hive1/')], []))
     assert.match(head ?? '', /^volume +minor +size +primary +s-hive0 +s-hive1 +s-hive2 +out of sync +quorum$/)
     assert.match(row ?? '', /^hive +1 +256 MiB +s-hive1 +no answer +UpToDate s-hive0:Connecting +UpToDate s-hive0:Connecting .* yes$/)
     assert.equal(head?.indexOf('s-hive1'), row?.indexOf('UpToDate'))
   })
 
   it('shows both Primaries of a split brain, the lost quorum, and a diskless host', () => {
-    assert.match(lines(volumeTable(hosts('17b-split-brain-both-primary', ['s-hive0', 's-hive1', 's-hive2'])))[1] ?? '', /s-hive0 and s-hive1/)
-    assert.match(lines(volumeTable(hosts('15-quorum-lost', ['s-hive0'])))[1] ?? '', /not on s-hive0$/)
-    assert.match(lines(volumeTable(hosts('19-diskless-tiebreaker', ['s-hive0', 's-hive1', 's-hive2'])))[1] ?? '', / diskless /)
-    assert.equal(volumeTable([{ host: 'a', resources: [] }]), 'no host has a DRBD resource up')
+    assert.match(lines(volumeTable(hosts('17b-split-brain-both-primary', ['s-hive0', 's-hive1', 's-hive2']), []))[1] ?? '', /s-hive0 and s-hive1/)
+    assert.match(lines(volumeTable(hosts('15-quorum-lost', ['s-hive0']), []))[1] ?? '', /not on s-hive0$/)
+    assert.match(lines(volumeTable(hosts('19-diskless-tiebreaker', ['s-hive0', 's-hive1', 's-hive2']), []))[1] ?? '', / diskless /)
+    assert.equal(volumeTable([{ host: 'a', resources: [] }], []), 'there are no mirrored volumes')
+    assert.equal(volumeTable([away], ['web']), 'no host answers')
+    assert.match(lines(volumeTable([away, { host: 'a', resources: [] }], ['web']))[1] ?? '', /^web +none +no answer +- +$/)
   })
 
   it('shows how far a resync is', () => {
-    assert.match(lines(volumeTable(hosts('11-resync-running', ['s-hive0', 's-hive1', 's-hive2'])))[1] ?? '', /s-hive\d:Sync(Source|Target) \d+\.\d %/)
+    assert.match(lines(volumeTable(hosts('11-resync-running', ['s-hive0', 's-hive1', 's-hive2']), []))[1] ?? '', /s-hive\d:Sync(Source|Target) \d+\.\d %/)
     assert.match(lines(volumeDetails('hive', hosts('22-verify', ['s-hive0'], 'running/'))).join('\n'), /VerifyS 0\.3 % 1\.56 MiB\/s 240 MiB out of sync/)
   })
 

@@ -46,6 +46,12 @@ describe('down', () => {
     refused(asked('down'), facts('07-primary-mounted-autopromote/s-hive0', { holders: [mount] }), /mounted at \/mnt\/v/)
   })
 
+  it('is refused where the kernel says that it is open, and nobody is seen', () => {
+    const status = recorded('06-after-new-current-uuid/s-hive0')
+    const open = { ...status, devices: status.devices.map((device) => ({ ...device, open: true })) }
+    refused(asked('down'), { ...facts(undefined), status: open }, /not visible/)
+  })
+
   it('demotes an idle Primary first, and has nothing to do where it is not up', () => {
     assert.deepEqual(commandsOf(asked('down'), facts('09d-primary-explicit/s-hive0/explicit-primary-not-mounted')), [
       'drbdsetup secondary hive',

@@ -1,0 +1,86 @@
+/** All hosts are asked at once what they know of mirrored volumes; what moves is looked at twice. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Examination } from '#gen/hive/v1/doctor.ts'
+import { HiveError } from '../../proto/errors.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
+import { holdsDisk, mirroredVolumesOf } from '../inventory/mirrored-volumes.ts'
+import type { Site } from '../inventory/site.ts'
+import { diagnose } from './diagnose.ts'
+import type { Finding } from './finding.ts'
+
+export interface ConsultInput {
+  readonly site: Site
+  readonly agents: Pick<SiteAgents, 'reach'>
+  /** undefined: all of the stage. */
+  readonly volume: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Milliseconds: a host whose storage hangs answers what it can within it. */
+const deadline = 60_000
+/** Milliseconds between the two looks at what moves: a resync that runs has moved by then. */
+const betweenLooks = 4_000
+
+/** Rejects with HiveError 'not-found' for a volume that the stage does not mirror, and with 'unreachable' where no host answers. */
+export async function consult({ site, agents, volume, signal }: ConsultInput): Promise<readonly Finding[]> {
+  const known = mirroredVolumesOf(site)
+  const chosen = known.filter(({ name }) => volume === undefined || name === volume)
+  if (volume !== undefined && chosen.length === 0) {
+    const names = known.map(({ name }) => name)
+    throw new HiveError('not-found', `stage ${site.stage} mirrors no volume ${volume}`, {
+      hint: names.length === 0 ? 'it mirrors none' : `it mirrors ${names.join(', ')}`,
+    })
+  }
+  const hosts = site.hosts.filter(({ isHive }) => isHive)
+  const look = (): Promise<ReadonlyMap<string, Examination>> =>
+    examineAll(
+      hosts.map(({ name }) => name),
+      { agents, volume, signal },
+    )
+  const first = await look()
+  const volumes = chosen.map(({ name, diskless }) => ({
+    name,
+    diskful: new Set(hosts.filter((host) => holdsDisk({ diskless }, host)).map((host) => host.name)),
+  }))
+  const about = { volumes, hosts: hosts.map(({ name }) => name) }
+  if (![...first.values()].some(moves)) return diagnose({ ...about, examinations: first })
+  await pause(betweenLooks, undefined, { signal })
+  return diagnose({ ...about, examinations: await look(), earlier: first })
+}
+
+async function examineAll(
+  hosts: readonly string[],
+  { agents, volume, signal }: Pick<ConsultInput, 'agents' | 'volume' | 'signal'>,
+): Promise<ReadonlyMap<string, Examination>> {
+  let failure: HiveError | undefined
+  const answers = await Promise.all(
+    hosts.map(async (host) => {
+      const reached = await agents.reach(host, signal)
+      if ('error' in reached) {
+        failure ??= reached.error
+        return []
+      }
+      try {
+        return [[host, await reached.client.doctor.examine({ volume: volume ?? '' }, { deadline, signal })] as const]
+      } catch (error) {
+        if (!(error instanceof HiveError) || error.code === 'cancelled') throw error
+        failure ??= error
+        return []
+      }
+    }),
+  )
+  signal.throwIfAborted()
+  const found = new Map(answers.flat())
+  if (found.size === 0) throw failure ?? new HiveError('unreachable', 'the stage has no host that mirrors')
+  return found
+}
+
+const passing = /^(?:Sync|WFBitMap|Paused|Verify|Ahead|Behind)/
+const passingConnection = new Set(['Connecting', 'Disconnecting', 'Unconnected', 'Timeout', 'BrokenPipe', 'NetworkFailure', 'ProtocolError', 'TearDown'])
+
+const moves = ({ volumes }: Examination): boolean =>
+  volumes.some(({ status }) =>
+    status?.connections.some(
+      ({ state, peerDevices }) => passingConnection.has(state) || peerDevices.some(({ replicationState }) => passing.test(replicationState)),
+    ),
+  )

@@ -1,0 +1,59 @@
+/** The operations of repairs, by the agents of the hosts. */
+import type { DrbdHostView, DrbdOperationResponse } from '#gen/hive/v1/drbd.ts'
+import { HiveError } from '../../proto/errors.ts'
+import type { AgentClient } from '../client/agent-client.ts'
+import type { SiteAgents } from '../client/site-agents.ts'
+import type { VolumeOperations } from './carry-out.ts'
+
+/** Milliseconds. */
+const lookDeadline = 20_000
+const deadline = 120_000
+
+interface Common {
+  readonly name: string
+  readonly confirm: string
+  readonly preview: boolean
+  readonly others: DrbdHostView[]
+}
+
+/** `hosts`: all that take part in the volumes: what they say at the moment goes along with each operation, so that its agent can judge. */
+export function operationsOf(agents: Pick<SiteAgents, 'reach'>, hosts: readonly string[], signal: AbortSignal): VolumeOperations {
+  const clientOf = async (host: string): Promise<AgentClient> => {
+    const reached = await agents.reach(host, signal)
+    if ('error' in reached) throw reached.error
+    return reached.client
+  }
+  const viewOf = async (host: string, name: string): Promise<readonly DrbdHostView[]> => {
+    try {
+      const { status } = await (await clientOf(host)).drbd.status({ name, logSeconds: 0 }, { deadline: lookDeadline, signal })
+      return [{ host, status }]
+    } catch (error) {
+      if (error instanceof HiveError && error.code !== 'cancelled') return []
+      throw error
+    }
+  }
+  const perform = async (
+    host: string,
+    name: string,
+    confirm: string,
+    call: (client: AgentClient, common: Common, options: { readonly deadline: number; readonly signal: AbortSignal }) => Promise<DrbdOperationResponse>,
+  ): Promise<DrbdOperationResponse> => {
+    const others = (await Promise.all(hosts.filter((other) => other !== host).map((other) => viewOf(other, name)))).flat()
+    return call(await clientOf(host), { name, confirm, preview: false, others }, { deadline, signal })
+  }
+  return {
+    adjust: async (host, name) => void (await perform(host, name, '', ({ drbd }, common, options) => drbd.adjust(common, options))),
+    up: async (host, name) => void (await perform(host, name, '', ({ drbd }, common, options) => drbd.up(common, options))),
+    demote: async (host, name) => void (await perform(host, name, '', ({ drbd }, common, options) => drbd.secondary({ ...common, force: false }, options))),
+    connect: async (host, name, peer) => void (await perform(host, name, '', ({ drbd }, common, options) => drbd.connect({ ...common, peer }, options))),
+    disconnect: async (host, name, peer) => void (await perform(host, name, '', ({ drbd }, common, options) => drbd.disconnect({ ...common, peer }, options))),
+    async discard(host, name) {
+      const { snapshot } = await perform(host, name, name, ({ drbd }, common, options) => drbd.discardMyData({ ...common, withoutSnapshot: false }, options))
+      return snapshot
+    },
+    async declareValid(host, name) {
+      await perform(host, name, name, ({ drbd }, common, options) => drbd.primary({ ...common, force: true }, options))
+      await perform(host, name, '', ({ drbd }, common, options) => drbd.secondary({ ...common, force: false }, options))
+    },
+  }
+}
