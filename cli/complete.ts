@@ -47,6 +47,8 @@ const argumentSources: Readonly<Record<string, Source>> = {
 const optionSources: Readonly<Record<string, Source>> = {
   '--from': (known) => known.phases,
   '--only': (known) => known.phases,
+  '--host': (known) => known.hosts(),
+  '--yes': (known) => known.volumes(),
   '--limit': named,
   '--allow': named,
 }
@@ -107,6 +109,7 @@ export async function candidatesFor(program: Command, words: readonly string[], 
   if (nested.length > 0) return nested
   const place = `${path.join(' ')} ${position}`
   if (path[0] === 'node' && path.length === 2 && position === 0) return known.hosts()
+  if (path[0] === 'drbd' && path.length === 2) return position === 0 ? known.volumes() : known.hosts()
   if (place === 'set 1') return words.at(-2) === 'stage' ? known.stages : words.at(-2) === 'start_phase' ? known.phases : []
   if (place.startsWith('agent upgrade ')) return known.hosts()
   return (await argumentSources[place]?.(known)) ?? []

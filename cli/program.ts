@@ -10,6 +10,7 @@ import { registerCall } from './commands/call.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDeploy } from './commands/deploy.ts'
 import { registerDoctor } from './commands/doctor.ts'
+import { registerDrbd } from './commands/drbd.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerHold } from './commands/hold.ts'
 import { registerInventory } from './commands/inventory.ts'
@@ -92,6 +93,7 @@ export function buildProgram(): CommandLine {
   registerSsh(program, app)
   registerNode(program, app)
   registerVolume(program, app)
+  registerDrbd(program, app)
   registerCall(program, app)
   registerHold(program, app)
   registerAgent(program, app)

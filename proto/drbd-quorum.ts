@@ -75,6 +75,7 @@ export function quorumAfter(status: readonly HostView[], operation: QuorumOperat
 const order: readonly QuorumVerdict[] = ['loses-last-copy', 'loses-quorum', 'unknown', 'safe']
 
 function effectOn(picture: Picture, operation: QuorumOperation): QuorumEffect {
+  if (operation.kind === 'none') return weighed(picture)
   const host = nodeNamed(picture, operation.host)
   if (host?.seen !== true) return unknownEffect(`${operation.host} itself does not tell of the volume`)
   const peer = 'peer' in operation ? nodeNamed(picture, operation.peer) : undefined
@@ -82,7 +83,11 @@ function effectOn(picture: Picture, operation: QuorumOperation): QuorumEffect {
   if (operation.kind === 'force-primary') return forced(picture, host)
   if (operation.kind === 'forget-peer' && peer?.out !== true)
     return unknownEffect(`${operation.peer} would not be counted any more, and may go on as the other half without being known to be down`)
-  const after = applied(picture, operation.kind, host.id, peer?.id)
+  return weighed(applied(picture, operation.kind, host.id, peer?.id))
+}
+
+/** Safe where it is even at its worst; unknown where only hosts that were not heard could make it so. */
+function weighed(after: Picture): QuorumEffect {
   const worst = assess(after, false)
   if (worst.verdict === 'safe' || assess(after, true).verdict !== 'safe') return worst
   return { ...worst, verdict: 'unknown', reasons: [...worst.reasons, 'unless hosts that were not heard are connected to each other'] }

@@ -98,7 +98,7 @@ export async function holdersOf(minor: number, folders: Folders = {}): Promise<r
   const slots = pLimit(parallel)
   const held = await Promise.all(processes.map((pid) => slots(() => heldBy(proc, pid, device))))
   return [
-    ...mounts.filter((mount) => mount.device === number).map(({ pid, command, mountPoint }): Holder => ({ kind: 'mount', pid, command, what: mountPoint })),
+    ...mounts.filter((mount) => isOf(mount, path, number)).map(({ pid, command, mountPoint }): Holder => ({ kind: 'mount', pid, command, what: mountPoint })),
     ...held.flat(),
     ...above.map((name): Holder => ({ kind: 'device', pid: 0, command: '', what: name })),
   ]
@@ -110,6 +110,9 @@ interface Device {
   /** Numbers of all mounts that some namespace has. */
   readonly attached: ReadonlySet<string>
 }
+
+/** By number, or by the name that was mounted: a node may have been made anew since. */
+export const isOf = (mount: Mount, path: string, number: string | undefined): boolean => mount.device === number || mount.source === path
 
 /** MAJOR:MINOR of a device node; undefined where there is none. */
 export async function deviceNumberOf(path: string): Promise<string | undefined> {

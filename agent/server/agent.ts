@@ -96,6 +96,14 @@ export async function startAgent({
       const outcome = await operate(step, environment, signal, (line) => log.info({ step: step.title }, line))
       return { changed: outcome.changed, reason: outcome.changed ? outcome.reason : '' }
     },
+    exclusive: async (key, signal, work) => {
+      const grip = await environment.keys.acquire(key, 'an operation by hand', signal)
+      try {
+        return await work()
+      } finally {
+        grip.release()
+      }
+    },
     check: (step, signal) => checkStep(step, environment, signal),
   }
   const credentials = new MtlsServerCredentials(pki)

@@ -18,6 +18,8 @@ export interface ServerContext {
    * needed of the step. Throws HiveError.
    */
   operate(step: Partial<Step> & Pick<Step, 'spec'>, signal: AbortSignal): Promise<OperationResult>
+  /** Work under an exclusive key of the runs, so that no step and no watcher acts in between. */
+  exclusive<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T>
   /** The check alone. */
   check(step: Partial<Step> & Pick<Step, 'spec'>, signal: AbortSignal): Promise<CheckOutcome>
 }

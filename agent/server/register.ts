@@ -7,6 +7,7 @@ import type { FailoverSupervisor } from '../watchers/failover-supervisor.ts'
 import type { ServerContext } from './context.ts'
 import { dockerServices } from './docker/index.ts'
 import { doctorService } from './doctor-service.ts'
+import { drbdService } from './drbd-service.ts'
 import { healthService } from './health.ts'
 import { hostService } from './host-service.ts'
 import { version } from './identity.ts'
@@ -35,6 +36,7 @@ export function allServices(parts: Parts): ServiceRegistration[] {
     blobService(parts.blobs, parts.runs),
     hostService(parts.context.config, parts.started, parts.version ?? version, parts.reloadCertificate),
     ...dockerServices(parts.context),
+    drbdService(parts.context),
     supervisorService(parts.supervisor),
     doctorService(parts.context),
     healthService(() => all),

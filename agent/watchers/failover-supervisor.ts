@@ -116,11 +116,11 @@ export class FailoverSupervisor {
       return false
     }
     const busy = (volume: string): boolean => keys.holderOf(exclusiveKey(volume)) !== undefined
-    const lookNow = (signal: AbortSignal, isBusy: LookOptions['busy']): Promise<Picture> => readOnly(() => look({ signal, now: this.#now(), busy: isBusy }))
+    const lookNow = (options: Omit<LookOptions, 'now'>): Promise<Picture> => readOnly(() => look({ ...options, now: this.#now() }))
     let picture: Picture
     try {
       this.#blindSince ??= this.#now()
-      picture = await lookNow(AbortSignal.any([this.#ended.signal, AbortSignal.timeout(lookTime)]), busy)
+      picture = await lookNow({ signal: AbortSignal.any([this.#ended.signal, AbortSignal.timeout(lookTime)]), busy })
     } catch (error) {
       this.#complain(messageOf(error))
       this.#memory = unseen(this.#memory)
@@ -138,15 +138,19 @@ export class FailoverSupervisor {
     return true
   }
 
-  async #act(finding: Finding, lookNow: (signal: AbortSignal, busy: LookOptions['busy']) => Promise<Picture>): Promise<void> {
+  async #act(finding: Finding, lookNow: (options: Omit<LookOptions, 'now'>) => Promise<Picture>): Promise<void> {
     const { act = carryOut } = this.#options
     const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(actionTime)])
     this.#doing = inWords(finding)
     try {
       const result = await this.#alone(finding, () =>
         // The key is the supervisor's own now: it is not kept by it from seeing the volume.
-        writable(() => act(finding, { look: (own) => lookNow(own, (volume) => volume !== finding.volume), signal, now: () => this.#now() })),
+        writable(() =>
+          act(finding, { look: (own) => lookNow({ signal: own, busy: (volume) => volume !== finding.volume, fresh: true }), signal, now: () => this.#now() }),
+        ),
       )
+      // What was cut short says nothing of whether it would have helped.
+      if (this.#ended.signal.aborted) return
       const after = afterAction(this.#memory, finding, result, this.#now())
       this.#memory = after.memory
       this.#tell(after.evidence)

@@ -4,8 +4,8 @@ import pc from 'picocolors'
 import { carryOut, type Finding, operationsOf, type Repair, type Stage, type StateName, states } from '../../coordinator/index.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
-import { ask, canAsk } from '../ask.ts'
 import { shortHost } from '../render/format.ts'
+import { answerTo, canAsk } from './ask.ts'
 import { findHost } from './find-host.ts'
 
 /** With --exit-code, where something is wrong. */
@@ -99,7 +99,7 @@ async function chooseRepair(
 
 async function agreed(finding: Finding, repair: Repair, signal: AbortSignal): Promise<boolean> {
   process.stderr.write(`${lines(finding).join('\n')}\n`)
-  return /^y(?:es)?$/i.test(await ask(`${repair.title}? [y/N] `, signal))
+  return /^y(?:es)?$/i.test(await answerTo(`${repair.title}? [y/N] `, signal))
 }
 
 async function chosenOf(finding: Finding, offered: Set<string>, signal: AbortSignal): Promise<Repair | undefined> {
@@ -107,10 +107,10 @@ async function chosenOf(finding: Finding, offered: Set<string>, signal: AbortSig
   if (offered.has(key)) return undefined
   offered.add(key)
   process.stderr.write(`${lines(finding).join('\n')}\n`)
-  const answer = await ask(`${question(finding)} (${[...finding.choices.keys()].map(shortHost).join(', ')}; nothing: none) `, signal)
+  const answer = await answerTo(`${question(finding)} (${[...finding.choices.keys()].map(shortHost).join(', ')}; nothing: none) `, signal)
   const repair = [...finding.choices].find(([host]) => host === answer || shortHost(host) === answer)?.[1]
   if (repair === undefined) return undefined
-  return (await ask(`${repair.title}. Type ${finding.volume ?? ''} to go on: `, signal)) === finding.volume ? repair : undefined
+  return (await answerTo(`${repair.title}. Type ${finding.volume ?? ''} to go on: `, signal)) === finding.volume ? repair : undefined
 }
 
 const question = ({ state }: Finding): string => (state === 'split-brain' ? 'Whose changes are given up?' : 'Whose copy is declared to be the data?')

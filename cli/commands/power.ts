@@ -1,7 +1,7 @@
 /** `hivecoord halt`, `start` and `destroy` of a whole stage. */
 import type { Command } from 'commander'
 import type { App } from '../app.ts'
-import { confirm } from './confirm.ts'
+import { askForName } from './ask.ts'
 
 export function registerPower(program: Command, app: () => App): void {
   program
@@ -29,8 +29,14 @@ export function registerPower(program: Command, app: () => App): void {
     .action(async (options: { yes?: boolean }) => {
       const { open, renderer, signal } = app()
       const stage = await open()
-      const { name, stage: stageName } = stage.site
-      if (options.yes !== true) await confirm({ name, what: `removes all hosts and data of ${name}, stage ${stageName}`, hint: 'add --yes to mean it', signal })
+      const { name, stage: which } = stage.site
+      if (options.yes !== true)
+        await askForName(`This removes all hosts and data of ${name}, stage ${which}.`, name, {
+          unasked: `destroy removes all data of ${name}, stage ${which}`,
+          hint: 'add --yes to mean it',
+          refused: 'nothing was destroyed',
+          signal,
+        })
       await stage.destroy()
       renderer.result({ destroyed: stage.site.hosts.map(({ name }) => name) }, `stage ${stage.site.stage} is destroyed`)
     })

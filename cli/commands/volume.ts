@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
-import { confirm } from './confirm.ts'
+import { askForName } from './ask.ts'
 
 /** As of deploy: done, but for hosts that did not answer. */
 const leftOutExitCode = 5
@@ -20,10 +20,10 @@ export function registerVolume(program: Command, app: () => App): void {
       // Before anybody is asked whether to do it.
       stage.checkDeletable(name)
       if (yesDelete === undefined)
-        await confirm({
-          name,
-          what: `removes all data of the volume ${name} of ${stage.site.name}, stage ${stage.site.stage}`,
+        await askForName(`This removes all data of the volume ${name} of ${stage.site.name}, stage ${stage.site.stage}.`, name, {
+          unasked: `volume delete removes all data of ${name}`,
           hint: `add --yes-delete ${name} to mean it`,
+          refused: 'nothing was deleted',
           signal,
         })
       else if (yesDelete !== name) throw new HiveError('invalid-input', `--yes-delete names ${yesDelete}, not ${name}`)

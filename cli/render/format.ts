@@ -1,4 +1,5 @@
 /** Small text forms that all renderers share. */
+import { stripVTControlCharacters } from 'node:util'
 
 /** 950 → "950 ms", 12 340 → "12.3 s", 200 000 → "3 m 20 s". */
 export function duration(milliseconds: number): string {
@@ -20,6 +21,9 @@ export const shortHost = (name: string): string => (name === '' ? 'stage' : (nam
 /** Left-aligned columns, two spaces apart; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
-  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
-  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ')).join('\n')
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, visible(cell))
+  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell + ' '.repeat((widths[i] ?? 0) - visible(cell)))).join('  ')).join('\n')
 }
+
+/** Colours take no room. */
+const visible = (cell: string): number => stripVTControlCharacters(cell).length

@@ -1,6 +1,6 @@
 /** A disk joins its device, and devices grow. */
 import type { Call } from './commands.ts'
-import { meetDisks } from './handshake.ts'
+import { meetDisks } from './meet-disks.ts'
 import { done, failure, type Result } from './results.ts'
 import { startResync } from './resync.ts'
 import { attachedMetadata, type Metadata, type Options, peerMetadata, peersOf, type Resource, usableKib } from './state.ts'
@@ -19,9 +19,9 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
   if (meta.nodeId !== -1 && meta.nodeId !== resource.nodeId)
     return failure(minor, 119, `ambiguous node id: meta-data: ${meta.nodeId}, config: ${resource.nodeId}`)
   meta.nodeId = resource.nodeId
-  Object.assign(device, { backing, metaDisk, diskOptions: options, client: false, crashedPrimary: meta.primary })
+  Object.assign(device, { backing, metaDisk, diskOptions: options, client: false, hadDisk: true, crashedPrimary: meta.primary })
   device.sizeKib = meta.sizeKib > 0 ? meta.sizeKib : usableKib(disk.sizeKib, meta.maxPeers)
-  if (meta.primary) {
+  if (meta.inUse) {
     // what the activity log covered may differ from what the peers have
     for (const peer of peersOf(resource)) {
       const known = peerMetadata(meta, peer.nodeId)
@@ -29,6 +29,7 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
     }
   }
   meta.primary = resource.role === 'Primary'
+  meta.inUse = true
   device.disk = !meta.consistent ? 'Inconsistent' : meta.upToDate ? 'UpToDate' : 'Outdated'
   for (const peer of peersOf(resource)) {
     const end = { host: call.host, resource, peer }

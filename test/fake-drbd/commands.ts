@@ -7,7 +7,17 @@ import { DISK_OPTIONS, NET_OPTIONS, PEER_DEVICE_OPTIONS, RESOURCE_OPTIONS, takeO
 import { demote, NEED_DATA, promote } from './promotion.ts'
 import { done, failure, type Result, refused, usage } from './results.ts'
 import { startResync, startVerify } from './resync.ts'
-import { attachedMetadata, type HostState, type Metadata, type Options, type Peer, peersOf, type Resource } from './state.ts'
+import {
+  attachedMetadata,
+  emptyPeerMetadata,
+  type HostState,
+  isClientByConfiguration,
+  type Metadata,
+  type Options,
+  type Peer,
+  peersOf,
+  type Resource,
+} from './state.ts'
 import { liveEnd, type World } from './world.ts'
 
 export interface Call {
@@ -47,11 +57,17 @@ const COMMANDS: Record<string, Command> = {
     onResource(call, words, (resource, rest) => {
       const nodeId = Number(rest[0])
       if (resource.peers[nodeId] !== undefined) return failure(resource.name, 162, 'peer connection already exists')
-      resource.peers[nodeId] = newPeer(nodeId, takeOptions(words, NET_OPTIONS).options)
+      const order = Math.max(0, ...peersOf(resource).map((peer) => peer.order)) + 1
+      resource.peers[nodeId] = newPeer(nodeId, order, takeOptions(words, NET_OPTIONS).options)
       return done()
     }),
   'net-options': (call, words) => onPeer(call, words, (_resource, peer) => set(peer, 'netOptions', words, NET_OPTIONS)),
-  'peer-device-options': (call, words) => onPeer(call, words, (_resource, peer) => set(peer, 'deviceOptions', words, PEER_DEVICE_OPTIONS)),
+  'peer-device-options': (call, words) =>
+    onPeer(call, words, (_resource, peer) => {
+      const result = set(peer, 'deviceOptions', words, PEER_DEVICE_OPTIONS)
+      if (peer.state !== 'Connected') peer.client = isClientByConfiguration(peer)
+      return result
+    }),
   'new-path': (call, words) =>
     onPeer(call, words, (resource, peer, rest) => {
       const path = { local: rest[0] ?? '', remote: rest[1] ?? '' }
@@ -89,7 +105,7 @@ const COMMANDS: Record<string, Command> = {
     onResource(call, words, (resource, rest) => {
       const meta = attachedMetadata(call.host, resource)
       if (resource.peers[Number(rest[0])] !== undefined || meta === undefined) return failure(resource.name, 162)
-      delete meta.peers[rest[0] ?? '']
+      meta.peers[rest[0] ?? ''] = { ...emptyPeerMetadata(), forgotten: true }
       return done()
     }),
   attach: (call, words) => onMinor(call, words, (resource, rest) => attach(call, resource, rest, takeOptions(words, DISK_OPTIONS).options)),
@@ -187,8 +203,8 @@ function newMinor(call: Call, words: readonly string[]): Result {
       disk: 'Diskless',
       client: takeOptions(words, [], ['diskless']).given.has('diskless'),
       quorum: false,
-      quorumForced: false,
       sizeKib: 0,
+      hadDisk: false,
       openers: [],
       crashedPrimary: false,
     }
@@ -196,8 +212,9 @@ function newMinor(call: Call, words: readonly string[]): Result {
   })
 }
 
-const newPeer = (nodeId: number, netOptions: Options): Peer => ({
+const newPeer = (nodeId: number, order: number, netOptions: Options): Peer => ({
   nodeId,
+  order,
   netOptions,
   deviceOptions: {},
   state: 'StandAlone',

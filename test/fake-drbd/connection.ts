@@ -1,5 +1,6 @@
 /** Connections come up, break and are closed in order. */
-import { outdate, recordLeave } from './handshake.ts'
+import { recordLeave } from './handshake.ts'
+import { outdate } from './meet-disks.ts'
 import { tenths } from './options.ts'
 import { resumeWaiting } from './resync.ts'
 import { type Peer, peersOf } from './state.ts'
@@ -58,7 +59,6 @@ export function loseConnection(world: World, end: End): void {
   forgetPeerState(end)
   peer.state = 'NetworkFailure'
   if (device !== undefined) {
-    device.quorumForced = false
     if (wasPrimary && resource.role !== 'Primary' && device.disk === 'UpToDate') {
       if (primaryBeside(world.state, end, '') !== undefined) outdate(end)
       else {
@@ -102,13 +102,10 @@ export function closeInOrder(world: World, end: End): void {
     const leaverIsPrimary = end.resource.role === 'Primary'
     const stays = leaverIsPrimary ? end : other
     const leaves = leaverIsPrimary ? other : end
-    const beside = primaryBeside(world.state, stays, leaves.host.name) !== undefined
-    if (beside) outdate(leaves)
-    for (const one of [stays, leaves]) {
-      forgetPeerState(one)
-      if (one.resource.device !== undefined) one.resource.device.quorumForced = false
-    }
-    if (beside) stays.peer.disk = stays.peer.client ? 'DUnknown' : 'Outdated'
+    if (stays.resource.role === 'Primary') outdate(leaves)
+    const outdated = leaves.resource.device?.disk === 'Outdated'
+    for (const one of [stays, leaves]) forgetPeerState(one)
+    if (outdated) stays.peer.disk = 'Outdated'
     recordLeave(stays, true)
     other.peer.state = 'TearDown'
     peer.state = 'Disconnecting'

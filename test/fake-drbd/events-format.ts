@@ -1,5 +1,5 @@
 /** `drbdsetup events2`: each object as a record, and what changed between two sights of a host. */
-import { type HostState, type Peer, peersOf, type Resource } from './state.ts'
+import { type HostState, newestFirst, type Peer, type Resource } from './state.ts'
 import { heldDisk, outOfSyncKib, promotion, suspendedBy, syncView, yes } from './views.ts'
 import { peerName } from './world.ts'
 
@@ -28,8 +28,7 @@ function resourceRecords(host: HostState, resource: Resource, now: number): Even
   const name = resource.name
   const { may, score } = promotion(resource)
   const { device } = resource
-  const peers = peersOf(resource)
-  const attached = device !== undefined && device.disk !== 'Diskless'
+  const attached = device?.hadDisk === true
   const records: EventRecord[] = [
     {
       kind: 'resource',
@@ -45,7 +44,7 @@ function resourceRecords(host: HostState, resource: Resource, now: number): Even
       ],
     },
   ]
-  for (const peer of [...peers].reverse()) {
+  for (const peer of newestFirst(resource)) {
     records.push({
       kind: 'connection',
       resource: name,
@@ -76,7 +75,7 @@ function resourceRecords(host: HostState, resource: Resource, now: number): Even
       ],
     })
   }
-  for (const peer of [...peers].reverse()) {
+  for (const peer of newestFirst(resource)) {
     if (device !== undefined) records.push(peerDeviceRecord(host, resource, peer, now))
     if (peer.path !== undefined) {
       records.push({

@@ -35,6 +35,8 @@ export function compareGenerations(self: Side, peer: Side): Comparison {
   if (fresh[0] && fresh[1]) return { strategy: 'no-sync', rule: 'just-created-both' }
   if (fresh[0]) return { strategy: 'target-set-bitmap', rule: 'just-created-self' }
   if (fresh[1]) return { strategy: 'source-set-bitmap', rule: 'just-created-peer' }
+  if (myBitmap.forgotten) return { strategy: 'source-set-bitmap', rule: 'peer-forgotten' }
+  if (theirBitmap.forgotten) return { strategy: 'target-set-bitmap', rule: 'self-forgotten' }
   if (same(mine.current, theirs.current)) return compareEqual(self, peer)
   const bitmapSelf = set(myBitmap.bitmap) && same(myBitmap.bitmap, theirs.current)
   const bitmapPeer = set(theirBitmap.bitmap) && same(theirBitmap.bitmap, mine.current)
@@ -82,6 +84,7 @@ export function clearBitmap(meta: Metadata, nodeId: number): void {
   peer.bitmap = NO_GENERATION
   peer.dirtyKib = 0
   peer.verified = false
+  peer.forgotten = false
 }
 
 /** A generation's name from the seed; never one of the reserved ones. */

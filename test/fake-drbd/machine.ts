@@ -1,7 +1,7 @@
 /** Time and the world: what happens by itself, and what happens to hosts, cables and disks. */
 import { loseConnection, missedCopy, schedule } from './connection.ts'
 import { handshake } from './handshake.ts'
-import { considerGeneration } from './promotion.ts'
+import { considerGeneration, hasSilentPeer } from './promotion.ts'
 import { refresh } from './refresh.ts'
 import { nextResyncEnd, progress } from './resync.ts'
 import { attachedMetadata, freshMetadata, type HostState, pairKey, peersOf, type Resource } from './state.ts'
@@ -90,7 +90,7 @@ export function detachDisk(world: World, host: HostState, resource: Resource, cl
   const { device } = resource
   if (device === undefined) return
   const meta = attachedMetadata(host, resource)
-  if (meta !== undefined) meta.primary = false
+  if (meta !== undefined) Object.assign(meta, { primary: false, inUse: false })
   device.disk = 'Diskless'
   device.client = client
   device.crashedPrimary = false
@@ -162,7 +162,8 @@ function fire(world: World): void {
       }
       if (device.generationDue !== undefined && device.generationDue <= state.now) {
         delete device.generationDue
-        considerGeneration(world, { host, resource })
+        if (hasSilentPeer(world, { host, resource })) device.generationDue = state.now + 500
+        else considerGeneration(world, { host, resource })
       }
     }
   }

@@ -139,7 +139,7 @@ const PRINTED_SUFFIX = { bytes: '', sectors: 's', kib: 'k', seconds: '', tenths:
 export interface ShownOption {
   name: string
   /** as in `show --json`. */
-  value: string
+  value: string | boolean
   /** the line of `show`, without its indent. */
   line: string
 }
@@ -155,7 +155,8 @@ export function shownOptions(options: Options, kinds: readonly OptionKind[], all
     const unit = one.unit === undefined ? undefined : RATES.has(one.name) ? 'bytes/second' : COMMENT[one.unit]
     const comments = [...(unit === undefined ? [] : [unit]), ...(isDefault ? ['default'] : [])]
     const comment = comments.length === 0 ? '' : ` # ${comments.join(', ')}`
-    return [{ name: one.name, value: `${value}${suffix}`, line: `${one.name.padEnd(16)}\t${printed};${comment}` }]
+    const flag = one.default === 'yes' || one.default === 'no'
+    return [{ name: one.name, value: flag ? value === 'yes' : `${value}${suffix}`, line: `${one.name.padEnd(16)}\t${printed};${comment}` }]
   })
 }
 

@@ -21,13 +21,16 @@ export function quorumOf(host: HostState, resource: Resource): Quorum {
   const isClient = (peer: (typeof peers)[number]): boolean => isClientByConfiguration(peer) || peer.client
   const ownVote = device?.client === true ? 0 : 1
   const voting = peers.filter((peer) => !isClient(peer))
-  const voters = voting.length + ownVote
+  // a connection that was deleted is still known to the metadata
+  const forgotten = Object.entries(meta?.peers ?? {}).filter(([nodeId, known]) => resource.peers[nodeId] === undefined && !known.forgotten)
+  const voters = voting.length + forgotten.length + ownVote
   const visible = voting.filter((peer) => peer.state === 'Connected').length + ownVote
   const needed = wanted === 'all' ? voters : /^\d+$/.test(wanted) ? Number(wanted) : Math.floor(voters / 2) + 1
   if (wanted === 'off') return { has: true, voters, visible, needed: 0 }
   if (device === undefined || visible === 0 || (peers.length === 0 && device.disk === 'Diskless')) return { has: false, voters, visible, needed }
   const absent = voting.filter((peer) => peer.state !== 'Connected')
-  const allLeftInOrder = absent.length > 0 && absent.every((peer) => peer.leftInOrder || meta?.peers[peer.nodeId]?.outdated === true)
+  const missing = [...absent.map((peer) => peer.leftInOrder || meta?.peers[peer.nodeId]?.outdated === true), ...forgotten.map(([, known]) => known.outdated)]
+  const allLeftInOrder = missing.length > 0 && missing.every(Boolean)
   if (visible >= needed || allLeftInOrder) return { has: true, voters, visible, needed }
   const clients = peers.filter(isClient)
   const allClients = clients.length + 1 - ownVote

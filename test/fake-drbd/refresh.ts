@@ -1,7 +1,7 @@
 /** What follows at once from any change: connected peers know each other's state, and each node knows whether it has quorum. */
 import { quorumOf } from './quorum.ts'
 import { attachedMetadata, peerMetadata } from './state.ts'
-import { allEnds, label, liveEnd, type World } from './world.ts'
+import { allEnds, hasDisk, label, liveEnd, type World } from './world.ts'
 
 export function refresh(world: World): void {
   const { state } = world
@@ -15,7 +15,7 @@ export function refresh(world: World): void {
     peer.client = device?.client ?? false
     peer.leftInOrder = false
     const meta = attachedMetadata(end.host, end.resource)
-    if (meta !== undefined) peerMetadata(meta, peer.nodeId).outdated = false
+    if (meta !== undefined && hasDisk(device)) peerMetadata(meta, peer.nodeId).outdated = false
     if (end.resource.device !== undefined && end.resource.device.disk === 'Diskless' && device !== undefined && device.sizeKib > 0)
       end.resource.device.sizeKib = device.sizeKib
   }
@@ -24,7 +24,7 @@ export function refresh(world: World): void {
     for (const resource of Object.values(host.resources)) {
       const { device } = resource
       if (device === undefined) continue
-      const has = device.quorumForced || quorumOf(host, resource).has
+      const { has } = quorumOf(host, resource)
       if (device.quorum && !has && Object.keys(resource.peers).length > 0) {
         world.log(host, `${label(resource)}: quorum( yes -> no )`)
         if (resource.role === 'Primary') world.helper(host, resource, 'quorum-lost')

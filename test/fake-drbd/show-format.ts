@@ -80,7 +80,7 @@ function jsonOf(resource: Resource): Json {
     resource: resource.name,
     ...(Object.keys(options).length === 0 ? {} : { options }),
     _this_host: { 'node-id': resource.nodeId, volumes: volume as Json },
-    connections: peersOf(resource).map((peer) => jsonConnection(peer, device?.volume)),
+    ...(peersOf(resource).length === 0 ? {} : { connections: peersOf(resource).map((peer) => jsonConnection(peer, device?.volume)) }),
   }
 }
 

@@ -74,6 +74,8 @@ export interface Metadata {
   upToDate: boolean
   /** was Primary and has not stopped being one in order. */
   primary: boolean
+  /** attached and not detached in order: after a loss of power the activity log has blocks. */
+  inUse: boolean
   /** the size agreed with the peers; 0 before. */
   sizeKib: number
   peers: Record<string, PeerMetadata>
@@ -86,6 +88,8 @@ export interface PeerMetadata {
   outdated: boolean
   /** found by a verify: the next handshake copies these blocks. */
   verified: boolean
+  /** forget-peer: nothing is known of it, so the next handshake copies everything. */
+  forgotten: boolean
 }
 
 export interface Resource {
@@ -110,9 +114,9 @@ export interface Device {
   /** without a disk on purpose. */
   client: boolean
   quorum: boolean
-  /** promoted by force without quorum: shown as if it had quorum until its connections change. */
-  quorumForced: boolean
   sizeKib: number
+  /** a disk was attached once: its write ordering is still told. */
+  hadDisk: boolean
   openers: Opener[]
   /** it was Primary when its power went, and has met no peer since. */
   crashedPrimary: boolean
@@ -132,6 +136,8 @@ export interface Opener {
 
 export interface Peer {
   nodeId: number
+  /** counts up: events2 tells the connection that was made last first. */
+  order: number
   netOptions: Options
   deviceOptions: Options
   path?: Path
@@ -178,7 +184,7 @@ export function usableKib(sizeKib: number, maxPeers: number): number {
   return sizeKib - bitmapKib - 36
 }
 
-export const emptyPeerMetadata = (): PeerMetadata => ({ bitmap: NO_GENERATION, dirtyKib: 0, outdated: false, verified: false })
+export const emptyPeerMetadata = (): PeerMetadata => ({ bitmap: NO_GENERATION, dirtyKib: 0, outdated: false, verified: false, forgotten: false })
 
 export function peerMetadata(meta: Metadata, nodeId: number): PeerMetadata {
   meta.peers[nodeId] ??= emptyPeerMetadata()
@@ -193,6 +199,7 @@ export const freshMetadata = (maxPeers: number): Metadata => ({
   consistent: false,
   upToDate: false,
   primary: false,
+  inUse: false,
   sizeKib: 0,
   peers: {},
 })
@@ -204,6 +211,8 @@ export function attachedMetadata(host: HostState, resource: Resource): Metadata 
   return host.disks[device.backing]?.meta
 }
 
+/** As events2 tells them. */
+export const newestFirst = (resource: Resource): Peer[] => Object.values(resource.peers).sort((a, b) => b.order - a.order)
 export const peersOf = (resource: Resource): Peer[] => Object.values(resource.peers).sort((a, b) => a.nodeId - b.nodeId)
 /** A peer that never has a disk: it keeps no bitmap here and has no vote. */
 export const isClientByConfiguration = (peer: Peer): boolean => peer.deviceOptions['bitmap'] === 'no'

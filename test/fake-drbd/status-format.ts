@@ -36,7 +36,7 @@ function one(host: HostState, resource: Resource, now: number, { verbose, statis
     verbose && 'suspended:no',
     (verbose || resource.forceIoFailures) && `force-io-failures:${yes(resource.forceIoFailures)}`,
   ])
-  if (statistics) text += '    write-ordering:flush\n'
+  if (statistics) text += `    write-ordering:${device?.hadDisk === true ? 'flush' : 'none'}\n`
   if (device !== undefined) {
     const client = device.disk === 'Diskless' && `client:${yes(device.client)}`
     text += wrapped(2, [
@@ -139,7 +139,7 @@ function jsonResource(host: HostState, resource: Resource, now: number): string 
   "suspended-fencing": false,
   "suspended-quorum": false,
   "force-io-failures": ${resource.forceIoFailures},
-  "write-ordering": "${device === undefined || device.disk === 'Diskless' ? 'none' : 'flush'}",
+  "write-ordering": "${device?.hadDisk === true ? 'flush' : 'none'}",
   "devices": [${devices},
   "connections": [${connections} ]
 }`

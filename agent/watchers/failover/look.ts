@@ -1,8 +1,9 @@
 /** One look at this host: states of DRBD, mounts, and what else they make worth asking for. Reads only. */
 import { readdir } from 'node:fs/promises'
+import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
 import { drbdKernelLines } from '../../adapters/drbd/kernel-log.ts'
 import { readStatus } from '../../adapters/drbd/read-status.ts'
-import { deviceNumberOf, holdersOf, readMounts } from '../../adapters/mounts.ts'
+import { deviceNumberOf, holdersOf, isOf, readMounts } from '../../adapters/mounts.ts'
 import { readDocker, readSwarm } from './docker-view.ts'
 import { type Picture, type VolumeView, worthAsking } from './picture.ts'
 
@@ -11,12 +12,17 @@ export interface LookOptions {
   readonly now: number
   /** Whether a step or an operation of the agent works on the volume of this name. */
   readonly busy: (volume: string) => boolean
+  /** What is about to be acted upon is not taken from memory. */
+  readonly fresh?: boolean
 }
 
 /** Where resource files are: a host without any has no mirrored volumes, and nothing is asked of it. */
 const resourceFolder = '/etc/drbd.d'
 /** Seconds of the kernel's log: a host may be gone for a day before it comes back. */
 const logged = 86_400
+/** Milliseconds for which the log is not read again while the connections are as they were: some stand alone for days. */
+const remembered = 60_000
+const logs = new Map<string, { readonly states: string; readonly at: number; readonly lines: readonly string[] }>()
 
 export const hasResources = (folder = resourceFolder): Promise<boolean> =>
   readdir(folder).then(
@@ -25,7 +31,7 @@ export const hasResources = (folder = resourceFolder): Promise<boolean> =>
   )
 
 /** Rejects where DRBD does not answer, or the signal is aborted. */
-export async function look({ signal, now, busy }: LookOptions): Promise<Picture> {
+export async function look({ signal, now, busy, fresh = false }: LookOptions): Promise<Picture> {
   const [statuses, mounts] = await Promise.all([readStatus(signal), readMounts()])
   const volumes = await Promise.all(
     statuses.map(async (status): Promise<VolumeView> => {
@@ -34,14 +40,14 @@ export async function look({ signal, now, busy }: LookOptions): Promise<Picture>
         name: status.name,
         status,
         busy: busy(status.name),
-        mounts: mounts.filter(({ device }) => numbers.includes(device)),
+        mounts: mounts.filter((mount) => status.devices.some(({ minor }, index) => isOf(mount, `/dev/drbd${minor}`, numbers[index]))),
         holders: undefined,
         kernelLog: undefined,
       }
       const [holders, kernelLog] = await Promise.all([
         // Without its device node nobody could be found to hold it, which is not to say that nobody does.
         worthAsking.holders(plain) && !numbers.includes(undefined) ? Promise.all(status.devices.map(({ minor }) => holdersOf(minor))) : undefined,
-        worthAsking.kernelLog(plain) ? drbdKernelLines(status.name, { sinceSeconds: logged, signal }) : undefined,
+        worthAsking.kernelLog(plain) ? kernelLines(status, fresh, signal) : undefined,
       ])
       return { ...plain, holders: holders?.flat(), kernelLog }
     }),
@@ -49,4 +55,14 @@ export async function look({ signal, now, busy }: LookOptions): Promise<Picture>
   const docker = worthAsking.docker(volumes) ? await readDocker(signal) : undefined
   if (docker === undefined || !worthAsking.swarm(volumes, docker, now)) return { volumes, docker }
   return { volumes, docker: { ...docker, swarm: await readSwarm(signal) } }
+}
+
+async function kernelLines({ name, connections }: DrbdResourceStatus, fresh: boolean, signal: AbortSignal): Promise<readonly string[]> {
+  const states = connections.map(({ name: peer, state }) => `${peer} ${state}`).join()
+  const known = logs.get(name)
+  const at = performance.now()
+  if (!fresh && known?.states === states && at - known.at < remembered) return known.lines
+  const lines = await drbdKernelLines(name, { sinceSeconds: logged, signal })
+  logs.set(name, { states, at, lines })
+  return lines
 }

@@ -36,6 +36,9 @@ describe('completion', () => {
     assert.deepEqual(await complete('set stage '), ['private', 'staging'])
     assert.deepEqual(await complete('call p-hive0 '), ['hive.v1.HostService/Info'])
     assert.deepEqual(await complete('lab power off '), ['p-hive0', 'p-hive1'])
+    assert.deepEqual(await complete('drbd connect '), ['data'])
+    assert.deepEqual(await complete('drbd connect data '), ['p-hive0', 'p-hive1'])
+    assert.deepEqual(await complete('drbd down data --host '), ['p-hive0', 'p-hive1'])
   })
 
   it('proposes what an option takes, wherever it stands', async () => {

@@ -23,7 +23,7 @@ const server = createServer((request, response) => {
   const [status, body] = answers[line] ?? [404, { message: 'not here' }]
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 })
-const signal = AbortSignal.timeout(60_000)
+const { signal } = new AbortController()
 
 const info = (swarm: object) => ({
   'GET /info': [200, { Name: 'hive0', ServerVersion: '27.0', Swarm: { NodeID: 'self', LocalNodeState: 'active', ControlAvailable: true, ...swarm } }] as const,

@@ -163,4 +163,27 @@ suite('on the fake DRBD', () => {
         site.states(host).join(),
       )
   })
+
+  test('a host that was cut off as Primary takes the data of the others once nothing uses it', () => {
+    const site = new Site()
+    site.mount('hive0')
+    for (const other of ['hive1', 'hive2'] as const) site.cluster.event({ kind: 'link', between: ['hive0', other], up: false }, 3_000)
+    site.supervise(30_000)
+    site.mount('hive1')
+    for (const other of ['hive1', 'hive2'] as const) site.cluster.event({ kind: 'link', between: ['hive0', other], up: true }, 40_000)
+    site.supervise(60_000)
+    assert.ok(
+      site.states('hive0').every((state) => !state.endsWith(' Connected')),
+      'it is kept out while it is Primary',
+    )
+    site.unmount('hive0')
+    site.supervise(60_000)
+    assert.ok(site.acted.includes('hive0 former-primary'), site.acted.join())
+    for (const host of hosts)
+      assert.ok(
+        site.states(host).every((state) => state.endsWith(' Connected')),
+        `${host}: ${site.states(host).join()}`,
+      )
+    assert.deepEqual([site.status('hive0').role, site.status('hive1').role], ['Secondary', 'Primary'])
+  })
 })
