@@ -4,12 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { HiveEvent } from '../../coordinator/events.ts'
 import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { nodesReady, power, signalProcess } from './harness/breaking.ts'
 import { eventually } from './harness/eventually.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
+import { leftovers } from './harness/leftovers.ts'
 import { doctor, healing, whole } from './harness/mirrored-volumes.ts'
 import { openIn, plan } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
@@ -30,8 +32,10 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
   })
 
   after(async () => {
+    const namespace = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
     await site.destroy()
     await drbd.stop()
+    assert.deepEqual(leftovers(namespace, drbd.folder), [])
   })
 
   const isWhole = (volume: string): Promise<void> => whole(site, hives, volume)
