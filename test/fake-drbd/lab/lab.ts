@@ -11,6 +11,7 @@ import type { Call, Reply } from './call-server.ts'
 import { type LvmTool, lvmTools } from './fake-lvm.ts'
 import type { FakeMachine, Mounted, Outcome } from './fake-machine.ts'
 import { captureInHost, installPackages, realDrbdmeta, writeWrappers } from './host-software.ts'
+import { kernelAnswer } from './kernel-answers.ts'
 import { LogicalVolumes } from './logical-volumes.ts'
 import { loopMajor } from './loop-devices.ts'
 import { NetworkResident } from './network-resident.ts'
@@ -243,16 +244,10 @@ export class Lab {
 
   /** undefined: the real one answers. */
   #kernelTool(host: Running, tool: string, argv: readonly string[]): Outcome | undefined {
-    const text = (stdout: string): Outcome => ({ code: 0, stdout, stderr: '' })
-    if (tool === 'modprobe' && argv.includes('drbd')) {
-      host.moduleLoaded = !argv.some((word) => word === '-r' || word === '--remove')
-      return text('')
-    }
-    if (tool === 'modinfo' && argv.includes('drbd')) return text(modinfoAnswer(this.#modinfo, argv))
-    if (tool === 'lsmod') return text(`Module                  Size  Used by\n${host.moduleLoaded ? 'drbd                 1036288  0\n' : ''}`)
-    if (tool === 'dmesg' || (tool === 'journalctl' && (argv.includes('-k') || argv.includes('--dmesg'))))
-      return text(kernelLogAnswer(tool, argv, host.name, this.#machine.kernelLog(host.name)))
-    return undefined
+    if (tool === 'modprobe' && argv.includes('drbd')) host.moduleLoaded = !argv.some((word) => word === '-r' || word === '--remove')
+    const kernel = { host: host.name, modinfo: this.#modinfo, moduleLoaded: host.moduleLoaded, log: this.#machine.kernelLog(host.name) }
+    const stdout = kernelAnswer(kernel, tool, argv)
+    return stdout === undefined ? undefined : { code: 0, stdout, stderr: '' }
   }
 
   /** A line in FOLDER/log. */
@@ -286,27 +281,3 @@ function give(reply: Reply, { code, stdout, stderr }: Outcome): void {
 }
 
 const isLvmTool = (tool: string): tool is LvmTool => lvmTools.some((one) => one === tool)
-
-/** `modinfo drbd`, or one field of it (`-F FIELD`). */
-function modinfoAnswer(all: string, argv: readonly string[]): string {
-  const at = argv.findIndex((word) => word === '-F' || word === '--field')
-  if (at < 0) return all
-  const field = argv[at + 1] ?? ''
-  return all
-    .split('\n')
-    .filter((line) => line.startsWith(`${field}:`))
-    .map((line) => `${line.slice(field.length + 1).trim()}\n`)
-    .join('')
-}
-
-function kernelLogAnswer(tool: string, argv: readonly string[], host: string, lines: ReturnType<FakeMachine['kernelLog']>): string {
-  const since = Number(/^@(\d+)/.exec(argv[argv.indexOf('--since') + 1] ?? '')?.[1] ?? 0) * 1000
-  return lines
-    .filter(({ at }) => at.getTime() >= since)
-    .map(({ at, text }) =>
-      tool === 'dmesg'
-        ? `${at.toISOString().replace('Z', '').replace('.', ',')}000+00:00 ${text}\n`
-        : `${(at.getTime() / 1000).toFixed(6)} ${host} kernel: ${text}\n`,
-    )
-    .join('')
-}
