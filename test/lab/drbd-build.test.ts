@@ -181,8 +181,9 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
 
   test('volumes grow with their file systems while services write to them; smaller ones are refused', async (context) => {
     await site.succeed(['deploy'])
+    // `least`: MB that the grown one shows; xfs takes 64 for its log.
     const services = [
-      { service: 'ledger', volume: 'ledger_data', before: '320M', after: '400M', least: 350 },
+      { service: 'ledger', volume: 'ledger_data', before: '320M', after: '400M', least: 300 },
       { service: 'records', volume: 'records_data', before: '64M', after: '96M', least: 80 },
     ]
     // ext4 in use grows for who has CAP_SYS_RESOURCE only.
