@@ -3,7 +3,7 @@
  * plan and forgotten as soon as something is changed from here.
  */
 import { HiveError } from '../../proto/errors.ts'
-import { type CommandOptions, run } from './command.ts'
+import { type CommandOptions, isMissingProgram, run } from './command.ts'
 import { assertMayMutate } from './gate.ts'
 import {
   groupFields,
@@ -58,16 +58,12 @@ async function report(command: Report, signal?: AbortSignal): Promise<string> {
 async function runReport(command: Report): Promise<string> {
   const argv = [command, '--reportformat', 'json', '--units', 'b', '--nosuffix', '--options', fields[command].join(',')] as const
   try {
-    // 5: a group has lost a disk. What is left of it is in the report, and the group says how many are missing.
-    return (await run(argv, { readOnly: true, timeout: readTimeout, okCodes: [0, 5] })).stdout
+    return (await run(argv, { readOnly: true, timeout: readTimeout })).stdout
   } catch (error) {
-    if (isNotInstalled(error)) return emptyReport
+    if (isMissingProgram(error)) return emptyReport
     throw error
   }
 }
-
-const isNotInstalled = (error: unknown): boolean =>
-  error instanceof HiveError && error.cause instanceof Error && (error.cause as NodeJS.ErrnoException).code === 'ENOENT'
 
 /** Runs one of LVM's commands that change something, and forgets what was read before. */
 export async function lvm(argv: readonly [string, ...string[]], options: CommandOptions = {}): Promise<void> {

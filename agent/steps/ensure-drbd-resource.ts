@@ -19,7 +19,7 @@ import { waitForSync, waitUntil } from '../adapters/drbd/wait.ts'
 import { lineDiff } from '../adapters/line-diff.ts'
 import { createVolume, growVolume, readGroups, readVolumes } from '../adapters/lvm.ts'
 import { decideResource, type FoundDisk, type FoundMetadata, type ResourceDecision, type ResourceFacts } from './drbd/decide-resource.ts'
-import { blocked, type CheckOutcome, change, type Executor, ok, type StepContext } from './executor.ts'
+import { blocked, type CheckOutcome, change, type Executor, okWith, type StepContext } from './executor.ts'
 
 /** Milliseconds that a resync may stand still. */
 const patience = 120_000
@@ -32,8 +32,8 @@ export const ensureDrbdResource: Executor<EnsureDrbdResource> = {
   exclusive: (spec) => `volume ${spec.name}`,
 
   async check(spec, context) {
-    const { decision, before, text } = await look(spec, context)
-    return outcome(decision, before, text)
+    const looked = await look(spec, context)
+    return outcome(looked, unused(spec, context, looked.disk))
   },
 
   async apply(spec, context) {
@@ -42,7 +42,6 @@ export const ensureDrbdResource: Executor<EnsureDrbdResource> = {
     if (first.decision.kind === 'ok') return
     const { actions } = first.decision
     const { signal } = context
-    const path = diskPath(spec)
     const volume = { volumeGroup: spec.volumeGroup, name: spec.name, sizeBytes: spec.sizeBytes }
 
     if (actions.makeDisk) await makeDisk(spec, context)
@@ -57,26 +56,31 @@ export const ensureDrbdResource: Executor<EnsureDrbdResource> = {
     if (forget.length > 0) await note(spec.name, { forget: undefined })
     // DRBD finds metadata at the end of its disk: one that grows is attached, so that DRBD moves it.
     if (actions.growDisk && !actions.makeMetadata) await growVolume(volume, signal)
-    if (own(spec, context)?.diskless === true && first.disk !== undefined) context.log(`${path} stays on this host, unused: lvremove it when it is not needed`)
+    for (const line of unused(spec, context, first.disk)) context.log(line)
     if (actions.unit) await applyUnit(spec.name, signal)
     context.onlyWaits?.()
     await waitForSync(spec.name, { signal, progress: context.progress, patience })
   },
 
   async verify(spec, context) {
-    const { decision, before, text, status } = await look(spec, context)
-    const apart = (status?.connections ?? []).filter(({ state }) => state === 'StandAlone').map(({ name }) => name)
+    const looked = await look(spec, context)
+    const apart = (looked.status?.connections ?? []).filter(({ state }) => state === 'StandAlone').map(({ name }) => name)
     if (apart.length > 0)
       return blocked(
         `${spec.name} refuses ${apart.join(' and ')}, or is refused (StandAlone)`,
         'hivecoord doctor tells whether data came apart, the secret differs, or just the connection is to be made again',
       )
-    return outcome(decision, before, text)
+    return outcome(looked, [])
   },
 }
 
 const diskPath = (spec: EnsureDrbdResource): string => `/dev/${spec.volumeGroup}/${spec.name}`
 const own = (spec: EnsureDrbdResource, context: StepContext) => spec.nodes.find(({ name }) => name === context.hostName)
+
+const unused = (spec: EnsureDrbdResource, context: StepContext, disk: FoundDisk | undefined): readonly string[] =>
+  disk !== undefined && own(spec, context)?.diskless === true
+    ? [`${diskPath(spec)} stays on ${context.hostName}, unused: lvremove it there when it is not needed`]
+    : []
 
 interface Looked {
   readonly decision: ResourceDecision
@@ -160,10 +164,10 @@ async function onDisk(spec: EnsureDrbdResource, disk: FoundDisk, madeDisk: strin
   return { kind: 'none', signature, endsAreZero: zero, madeHere: madeDisk !== undefined && madeDisk === identity }
 }
 
-function outcome(decision: ResourceDecision, before: string | undefined, text: string): CheckOutcome {
+function outcome({ decision, before, text }: Looked, notices: readonly string[]): CheckOutcome {
   switch (decision.kind) {
     case 'ok':
-      return ok
+      return okWith(notices)
     case 'blocked':
       return blocked(decision.reason, decision.hint)
     case 'change': {

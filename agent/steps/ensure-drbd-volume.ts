@@ -14,6 +14,7 @@ import type { EnsureDrbdVolume } from '#gen/hive/v1/steps_storage.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { endsAreZero, signatureOn } from '../adapters/disk-content.ts'
 import { readGenerations, readMetadata } from '../adapters/drbd/metadata.ts'
+import { assertMayMakeVolumes } from '../adapters/drbd/module-version.ts'
 import { readStatus, readStatusOf } from '../adapters/drbd/read-status.ts'
 import { configFile } from '../adapters/drbd/resource-store.ts'
 import { drbdadm } from '../adapters/drbd/tools.ts'
@@ -43,7 +44,9 @@ export const ensureDrbdVolume: Executor<EnsureDrbdVolume> = {
     )
     // Its disk grows in a step before this one.
     if (facts.diskBytes !== undefined && facts.diskBytes < spec.sizeBytes && facts.status !== undefined) return change(`grows to ${spec.sizeBytes} bytes`)
-    return outcome(spec, decideVolume(spec, context.hostName, facts))
+    const decision = decideVolume(spec, context.hostName, facts)
+    if (decision.kind === 'first-generation') await assertMayMakeVolumes(context.signal)
+    return outcome(spec, decision)
   },
 
   async apply(spec, context) {
@@ -148,6 +151,7 @@ async function act(spec: EnsureDrbdVolume, decision: Exclude<VolumeDecision, { k
   const adm = (...args: string[]) => drbdadm(['-c', configFile(spec.name), ...args], { signal })
   switch (decision.kind) {
     case 'first-generation':
+      await assertMayMakeVolumes(signal)
       await note(spec.name, { firstGeneration: true })
       if (decision.how === 'clear-bitmap') {
         context.log('all disks are new and empty: declaring them equal')

@@ -56,5 +56,16 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     partitionLabel: read.text('hive_partition_label'),
     memoryMb: read.wholeNumber('hive_memory_size'),
     cpus: read.number('hive_cpus'),
+    nspawnBinds: bindsOf(read),
   }
+}
+
+function bindsOf(read: Converter): readonly string[] {
+  const name = 'hive_nspawn_binds'
+  const binds = read.texts(name) ?? []
+  binds.forEach((bind, index) => {
+    if (!/^\/[^:\s]*:\/[^:\s]+$/.test(bind))
+      read.wrong(name, `'${bind}' is no bind`, 'write SOURCE:TARGET, both absolute, without blanks and further colons', read.within(name, index))
+  })
+  return binds
 }

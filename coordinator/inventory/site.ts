@@ -113,6 +113,8 @@ export interface HostSettings {
   readonly partitionLabel: string | undefined
   readonly memoryMb: number | undefined
   readonly cpus: number | undefined
+  /** SOURCE:TARGET, absolute paths of this machine and of the host: what provider nspawn binds into its hosts. */
+  readonly nspawnBinds: readonly string[]
 }
 
 /** A volume group for mirrored volumes, on one of a host's disks. */

@@ -21,6 +21,8 @@ export interface Wanted {
   readonly release?: string
   /** Names of packages that are depended on and not needed. Without it: just `packages`, and nothing that they depend on. */
   readonly without?: RegExp
+  /** The folder holds the packages themselves instead of what is in them. */
+  readonly archives?: boolean
   /** Folders that are taken away again. */
   readonly useless: readonly string[]
   /** What is made of it before it is kept; changes what it is known by. */
@@ -57,7 +59,7 @@ async function mirror(): Promise<string> {
 
 async function build(
   path: string,
-  { name, packages, suites: others = [], release = suite, without, useless, finish }: Wanted,
+  { name, packages, suites: others = [], release = suite, without, archives = false, useless, finish }: Wanted,
   signal: AbortSignal,
 ): Promise<void> {
   // Remains of a builder that was killed: we hold the lock, so nobody works there.
@@ -91,7 +93,10 @@ async function build(
     const all = without === undefined ? packages : await withDependencies(options, packages, without, signal)
     // apt-get download writes to its working directory.
     await run(['sh', '-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', debs, ...options, 'download', ...all], { timeout: 600_000, signal })
-    for (const deb of readdirSync(debs)) await run(['dpkg', '-x', join(debs, deb), root], { signal })
+    for (const deb of readdirSync(debs)) {
+      if (archives) renameSync(join(debs, deb), join(root, deb))
+      else await run(['dpkg', '-x', join(debs, deb), root], { signal })
+    }
     for (const folder of useless) rmSync(join(root, folder), { recursive: true, force: true })
     await finish?.work(root, signal)
     renameSync(root, path)

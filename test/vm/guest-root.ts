@@ -1,4 +1,4 @@
-/** The file system of a guest: a Debian kernel with its modules, NFS client and server, and Node.js, as one archive that the kernel unpacks. */
+/** The file system of a guest: a Debian kernel with its modules, NFS client and server, LVM with what examines and formats disks, and Node.js, as one archive that the kernel unpacks. */
 import { createHash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,14 +31,19 @@ echo "the guest's program ended with $?"
 /bin/busybox poweroff -f
 `
 
-const layout = 1
+const layout = 2
 
 export async function guestRoot(signal: AbortSignal): Promise<GuestRoot> {
   const root = await unpackedPackages(
     {
       name: 'guest',
-      packages: ['linux-image-cloud-amd64', 'nfs-kernel-server', 'mount', 'coreutils', 'dash', 'busybox-static', 'libstdc++6'],
-      without: /^(?:perl|libperl|python3|libpython3|dpkg|tar|usrmerge|linux-base|initramfs|klibc|libklibc|udev|cpio|debconf|ucf|adduser|passwd|dmsetup)/,
+      packages: [
+        ...['linux-image-cloud-amd64', 'mount', 'coreutils', 'dash', 'busybox-static', 'libstdc++6', 'udev'],
+        'nfs-kernel-server',
+        ...['lvm2', 'thin-provisioning-tools', 'util-linux', 'fdisk', 'e2fsprogs', 'xfsprogs'],
+      ],
+      // libicu: of xfsprogs, only xfs_scrub uses it.
+      without: /^(?:perl|libperl|python3|libpython3|dpkg|tar|usrmerge|linux-base|initramfs|klibc|libklibc|cpio|debconf|ucf|adduser|passwd|libicu|init-system)/,
       useless: ['usr/share', 'usr/lib/modules-load.d'],
       finish: {
         version: layout,

@@ -1,6 +1,6 @@
 /** A virtual machine that runs one program and ends. By software alone: KVM is not everywhere, and not needed for so little. No network but its own loopback. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -30,8 +30,20 @@ export interface GuestRun {
   readonly console: string
 }
 
+/** An empty disk of the guest: /dev/vda, b … in their order, or /dev/nvme0n1, 1n1 … */
+export interface GuestDisk {
+  readonly bus: 'virtio' | 'nvme'
+  readonly bytes: number
+}
+
+export interface GuestOptions {
+  readonly seconds: number
+  readonly signal: AbortSignal
+  readonly disks?: readonly GuestDisk[]
+}
+
 /** Runs a TypeScript file of this project as the guest's one program. Throws with the console where it does not end in time. */
-export async function runInGuest(entry: string, { seconds, signal }: { readonly seconds: number; readonly signal: AbortSignal }): Promise<GuestRun> {
+export async function runInGuest(entry: string, { seconds, signal, disks = [] }: GuestOptions): Promise<GuestRun> {
   const [qemu, guest] = [await qemuRoot(signal), await guestRoot(signal)]
   const work = mkdtempSync(join(tmpdir(), 'hive-vm-'))
   try {
@@ -64,6 +76,7 @@ export async function runInGuest(entry: string, { seconds, signal }: { readonly 
         ...['-M', 'q35', ...accelerator, '-smp', '1', '-m', '1280', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-nic', 'none'],
         ...['-kernel', guest.kernel, '-initrd', initramfs, '-append', 'console=ttyS0 panic=-1 quiet'],
         ...['-serial', `file:${consoleFile}`, '-serial', `file:${outputFile}`],
+        ...disks.flatMap((disk, index) => diskArguments(disk, index, work)),
       ],
       { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' } },
     )
@@ -87,6 +100,15 @@ export async function runInGuest(entry: string, { seconds, signal }: { readonly 
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+/** A file without blocks: it takes the space of what the guest writes. */
+function diskArguments({ bus, bytes }: GuestDisk, index: number, folder: string): readonly string[] {
+  const [id, file] = [`disk${index}`, join(folder, `disk${index}`)]
+  writeFileSync(file, '')
+  truncateSync(file, bytes)
+  const device = bus === 'nvme' ? `nvme,drive=${id},serial=${id}` : `virtio-blk-pci,drive=${id},serial=${id}`
+  return ['-drive', `if=none,id=${id},format=raw,cache=unsafe,discard=unmap,file=${file}`, '-device', device]
 }
 
 const read = (file: string): string => {

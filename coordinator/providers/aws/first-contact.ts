@@ -59,7 +59,8 @@ export async function awaitHost(made: MadeHost, target: SshTarget, { api, contex
   // Its last stage may still hold the package manager.
   const script =
     'command -v cloud-init >/dev/null 2>&1 || exit 0; cloud-init status --wait >/dev/null 2>&1; [ $? -ne 1 ] || { cloud-init status --long >&2; exit 1; }'
-  await onHost(target, script, { contextDir, signal, timeout: 300_000 })
+  // cloud-init makes the host's keys anew while its sshd answers already, and a log-in that falls into that moment is closed.
+  await onHost(target, script, { contextDir, signal, timeout: 300_000, patience })
 }
 
 /** The last lines of an instance's console; none where AWS has none, or tells nobody. */

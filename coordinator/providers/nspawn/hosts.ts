@@ -20,8 +20,15 @@ export interface HostWork {
   readonly signal: AbortSignal
 }
 
+export interface HostOptions {
+  /** Where sshd listens once the host is set up. */
+  readonly sshdPort?: number
+  /** SOURCE:TARGET of what of this machine is bound into the host. */
+  readonly binds?: readonly string[]
+}
+
 /** Makes what is missing of the host and starts it; returns when its sshd listens, on the first port or on `sshdPort`. */
-export async function bringUp(work: HostWork, record: HostRecord, sshdPort = firstSshPort): Promise<void> {
+export async function bringUp(work: HostWork, record: HostRecord, { sshdPort = firstSshPort, binds = [] }: HostOptions = {}): Promise<void> {
   const { stage, signal } = work
   const host = hostFolder(stage, record.shortName)
   const running = findMachine(host) !== undefined
@@ -36,7 +43,7 @@ export async function bringUp(work: HostWork, record: HostRecord, sshdPort = fir
       ),
     ])
     writeHostRecord(host, { ...record, complete: true })
-    await startMachine(stage, host, signal)
+    await startMachine(stage, host, signal, binds)
   }
   await waitForSsh(host, [firstSshPort, sshdPort], startDeadline, signal)
 }

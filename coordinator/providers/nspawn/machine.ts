@@ -78,7 +78,7 @@ const propagateFolder = (host: HostFolder): string => join('/run/systemd/nspawn/
 const underSystemd = (): boolean => existsSync('/run/systemd/system')
 const unified = (): boolean => existsSync('/sys/fs/cgroup/cgroup.controllers')
 
-function nspawnArguments(stage: StageFolder, host: HostFolder): readonly string[] {
+function nspawnArguments(stage: StageFolder, host: HostFolder, binds: readonly string[]): readonly string[] {
   return [
     `--directory=${host.root}`,
     '--boot',
@@ -96,16 +96,17 @@ function nspawnArguments(stage: StageFolder, host: HostFolder): readonly string[
     '--timezone=off',
     `--bind=${host.docker}:/var/lib/docker`,
     `--bind=${stage.mirrored}:/var/lib/hive/mirrored`,
+    ...binds.map((bind) => `--bind=${bind}`),
   ]
 }
 
-/** Starts the host's machine; its root is mounted and its namespace there. Returns once the process exists. */
-export async function startMachine(stage: StageFolder, host: HostFolder, signal: AbortSignal): Promise<void> {
+/** Starts the host's machine; its root is mounted and its namespace there. Returns once the process exists. `binds`: SOURCE:TARGET. */
+export async function startMachine(stage: StageFolder, host: HostFolder, signal: AbortSignal, binds: readonly string[] = []): Promise<void> {
   // A machine that was killed leaves this behind, and a start over it is refused.
   rmSync(propagateFolder(host), { recursive: true, force: true })
   mkdirSync(stage.mirrored, { recursive: true, mode: 0o755 })
   const environment = { SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: unified() ? '1' : '0' }
-  const command = ['systemd-nspawn', ...nspawnArguments(stage, host)]
+  const command = ['systemd-nspawn', ...nspawnArguments(stage, host, binds)]
   if (underSystemd()) {
     // A unit of its own: it survives the log-out of whoever started it, and owns a delegated group.
     const set = Object.entries(environment).map(([key, value]) => `--setenv=${key}=${value}`)

@@ -64,7 +64,7 @@ async function raise(context: ProviderContext, stage: StageFolder, hosts: readon
   const work = await hostWork(context, stage)
   await allOrErrors(hosts, async (host) => {
     const folder = hostFolder(stage, host.shortName)
-    await bringUp(work, recordOf(host, await baseRootOf(context, folder), false), host.settings.sshdPort)
+    await bringUp(work, recordOf(host, await baseRootOf(context, folder), false), { sshdPort: host.settings.sshdPort, binds: host.settings.nspawnBinds })
   })
 }
 

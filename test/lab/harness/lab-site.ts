@@ -1,10 +1,11 @@
 /** A site on real hosts of this machine, driven as its operator would: through the command line. */
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { HiveEvent } from '../../../coordinator/events.ts'
+import type { FakeDrbd } from '../../fake-drbd/lab/start.ts'
 
 const checkout = new URL('../../..', import.meta.url).pathname
 const launcher = join(checkout, 'packaging/hivecoord.mjs')
@@ -36,6 +37,15 @@ export interface CommandSettings {
   readonly deadline?: number
 }
 
+export interface LabSiteOptions {
+  /** The folder of base images. */
+  readonly images: string
+  readonly stage?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Mirrored volumes are DRBD's, this fake's, instead of shared folders. */
+  readonly drbd?: Pick<FakeDrbd, 'variables' | 'begin'>
+}
+
 /** Sites that stand: taken away also where the test is told to end, or ends without taking them away itself. */
 const standing = new Set<LabSite>()
 process.on('exit', () => {
@@ -50,13 +60,19 @@ export class LabSite {
   readonly #env: Readonly<Record<string, string>>
   readonly #running = new Set<RunningCommand>()
 
-  /** Copies the site, so that nothing is written into the checkout. `images`: the folder of base images. */
-  constructor(source: string, options: { readonly images: string; readonly stage?: string; readonly env?: Readonly<Record<string, string>> }) {
+  /** Copies the site, so that nothing is written into the checkout. */
+  constructor(source: string, options: LabSiteOptions) {
     this.folder = mkdtempSync(join(tmpdir(), 'hive-lab-'))
     this.stage = options.stage ?? 'private'
     this.#env = { HIVE_IMAGES: options.images, ...options.env }
     cpSync(source, this.folder, { recursive: true })
     rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
+    if (options.drbd !== undefined) {
+      const variables = join(this.folder, 'inventory/group_vars/hives.yml')
+      mkdirSync(dirname(variables), { recursive: true })
+      appendFileSync(variables, options.drbd.variables)
+      options.drbd.begin(this.folder)
+    }
     standing.add(this)
   }
 

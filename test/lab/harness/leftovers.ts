@@ -1,12 +1,16 @@
 /** What a stage of hosts left on this machine; asked by the stage's own name, since other stages may stand beside it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { loopNode, loopsBelow } from '../../fake-drbd/lab/loop-devices.ts'
 
 const stateRoot = '/var/lib/hive-nspawn'
 const groupRoot = '/sys/fs/cgroup'
 
-/** The names under which anything of the stage can be found on this machine. `namespace`: what CONTEXT_DIR/netns holds. */
-export function leftovers(namespace: string): readonly string[] {
+/**
+ * The names under which anything of the stage can be found on this machine. `namespace`: what CONTEXT_DIR/netns holds; `disks`: the folder of
+ * the files behind its loop devices, where it has some.
+ */
+export function leftovers(namespace: string, disks?: string): readonly string[] {
   const id = namespace.replace(/^hive-/, '')
   const ours = (name: string): boolean => name === namespace || name.startsWith(`${namespace}-`)
   return [
@@ -29,6 +33,8 @@ export function leftovers(namespace: string): readonly string[] {
         .filter((name) => name.startsWith(`hive-${id}-`))
         .map((name) => `control group ${join(folder, name)}`),
     ),
+    ...(disks === undefined ? [] : loopsBelow(disks).map((number) => `loop device ${loopNode(number)}`)),
+    ...(disks !== undefined && existsSync(disks) ? [disks] : []),
   ]
 }
 

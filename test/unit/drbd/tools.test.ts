@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { run } from '../../../agent/adapters/command.ts'
 import { sharedAnswer } from '../../../agent/adapters/drbd/shared-answer.ts'
 import { bounded, stuckCommands } from '../../../agent/adapters/drbd/tools.ts'
-import { parseVersion } from '../../../agent/adapters/drbd/version.ts'
 import { HiveError } from '../../../proto/errors.ts'
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
@@ -86,12 +85,4 @@ test('a failure is not kept', async () => {
   const answer = sharedAnswer(() => (++asked === 1 ? Promise.reject(new Error('once')) : Promise.resolve(asked)))
   await assert.rejects(answer.get(), /once/)
   assert.equal(await answer.get(), 2)
-})
-
-test('drbdadm --version: 9, the kernel’s 8.4 and no module', () => {
-  const text = (code: string, version: string): string =>
-    `DRBDADM_BUILDTAG=GIT-hash:\\ 409097\nDRBDADM_API_VERSION=2\nDRBD_KERNEL_VERSION_CODE=${code}\nDRBD_KERNEL_VERSION=${version}\nDRBDADM_VERSION_CODE=0x091600\nDRBDADM_VERSION=9.22.0\n`
-  assert.deepEqual(parseVersion(text('0x090303', '9.3.3')), { kernel: '9.3.3', kernelCode: 0x090303, utilities: '9.22.0' })
-  assert.equal(parseVersion(text('0x08040b', '8.4.11')).kernelCode, 0x08040b)
-  assert.deepEqual(parseVersion(text('0x000000', '0.0.0')), { kernel: '', kernelCode: 0, utilities: '9.22.0' })
 })

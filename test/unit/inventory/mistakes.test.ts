@@ -450,6 +450,13 @@ const mistakes: readonly Mistake[] = [
     at: ['inventory/s.yml:6:7'],
     message: /no regular expression/,
   },
+  {
+    name: 'a bind without its place in the host',
+    files: { 'inventory/group_vars/servers.yml': 'hive_nspawn_binds:\n- /srv/data:/data\n- /srv/data\n' },
+    at: ['inventory/group_vars/servers.yml:3:3'],
+    message: /'\/srv\/data' is no bind/,
+    instead: /SOURCE:TARGET/,
+  },
   { name: 'an unknown network', files: service(`${image}networks: [front]\n`), at: ['inventory/s.yml:5:16'], message: /there is no network 'front'/ },
   {
     name: 'replicas of a global service',

@@ -29,6 +29,7 @@ export const settings: HostSettings = {
   partitionLabel: undefined,
   memoryMb: undefined,
   cpus: undefined,
+  nspawnBinds: [],
 }
 
 /** Host number `index` (from 0) of a private stage of site `pdns`: the last of `count` is the repository server. */

@@ -1,0 +1,6 @@
+/** What a test can order of the daemon. */
+export type Order =
+  | { readonly do: 'raceOnReturn' }
+  | { readonly do: 'replaceDisk'; readonly host: string; readonly volume: string }
+  /** A command as if the host had run it: for looking, and for breaking things by hand. */
+  | { readonly do: 'run'; readonly host: string; readonly argv: readonly string[] }
