@@ -1,4 +1,5 @@
 /** DRBD's metadata on a disk, and generations of data. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { HiveError } from '../../../proto/errors.ts'
 import { configFile } from './resource-store.ts'
 import { drbdadm, drbdmeta } from './tools.ts'
@@ -39,15 +40,24 @@ export function parseMetadata(text: string): Metadata {
  * under a device that is attached: then it may be some seconds old.
  */
 export async function readMetadata(minor: number, disk: string, signal?: AbortSignal): Promise<Metadata | undefined> {
-  try {
-    // --force: read it although the disk is in use or was not detached in order.
-    const { stdout } = await drbdmeta(['--force', `${minor}`, 'v09', disk, 'internal', 'dump-md'], { readOnly: true, ...withSignal(signal) })
-    return parseMetadata(stdout)
-  } catch (error) {
-    if (error instanceof HiveError && error.log.some((line) => /No valid meta.?data found/i.test(line))) return undefined
-    throw error
+  for (let tries = 1; ; tries++) {
+    try {
+      // --force: read it although the disk is in use or was not detached in order.
+      const { stdout } = await drbdmeta(['--force', `${minor}`, 'v09', disk, 'internal', 'dump-md'], { readOnly: true, ...withSignal(signal) })
+      return parseMetadata(stdout)
+    } catch (error) {
+      if (says(error, /No valid meta.?data found/i)) return undefined
+      // drbdmeta does not wait for another one at the same minor, which is done in a moment.
+      if (tries === lockTries || !says(error, /lock on .* held by/)) throw error
+      await sleep(lockPause, undefined, withSignal(signal))
+    }
   }
 }
+
+const lockTries = 10
+/** Milliseconds. */
+const lockPause = 200
+const says = (error: unknown, what: RegExp): boolean => error instanceof HiveError && error.log.some((line) => what.test(line))
 
 /** Writes new metadata. Never forced: drbdmeta itself refuses a disk that holds metadata or a file system. */
 export async function createMetadata(minor: number, disk: string, maxPeers: number, signal?: AbortSignal): Promise<void> {

@@ -11,7 +11,7 @@ export const unitOf = (name: string): string => `drbd-resource@${name}.service`
 
 /**
  * Wanted by the system, not required by docker: one that fails holds nobody up. Disks may come some seconds after the boot, so it tries
- * again, for less than docker could be missed. Its own configuration file keeps it apart from other resources' mistakes.
+ * again, for less than docker could be missed. Its own configuration file keeps it apart from other resources' mistakes. $$ is systemd's $.
  */
 export const unitText = `# Made by hive; changes are overwritten.
 [Unit]
@@ -24,8 +24,8 @@ ConditionPathExists=/etc/drbd.d/hive/%i.conf
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'for try in 1 2 3 4 5 6 7 8 9 10; do drbdadm -c /etc/drbd.d/hive/"$1".conf adjust "$1" && exit 0; sleep 1; done; exit 1' sh %i
-ExecStop=/bin/sh -c 'exec drbdadm -c /etc/drbd.d/hive/"$1".conf down "$1"' sh %i
+ExecStart=/bin/sh -c 'for try in 1 2 3 4 5 6 7 8 9 10; do drbdadm -c /etc/drbd.d/hive/"$$1".conf adjust "$$1" && exit 0; sleep 1; done; exit 1' sh %i
+ExecStop=/bin/sh -c 'exec drbdadm -c /etc/drbd.d/hive/"$$1".conf down "$$1"' sh %i
 TimeoutStartSec=20
 TimeoutStopSec=30
 
