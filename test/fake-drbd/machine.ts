@@ -1,6 +1,7 @@
 /** Time and the world: what happens by itself, and what happens to hosts, cables and disks. */
 import { loseConnection, missedCopy, schedule } from './connection.ts'
 import { handshake } from './handshake.ts'
+import { healOutdated } from './meet-disks.ts'
 import { considerGeneration, hasSilentPeer } from './promotion.ts'
 import { refresh } from './refresh.ts'
 import { nextResyncEnd, progress } from './resync.ts'
@@ -133,6 +134,8 @@ export function passTime(world: World, now: number): void {
 
 /** A change's consequences and the timers that it sets or takes away. */
 export function settle(world: World): void {
+  refresh(world)
+  healOutdated(world)
   refresh(world)
   schedule(world)
 }

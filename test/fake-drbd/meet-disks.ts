@@ -2,7 +2,22 @@
 import { type Comparison, clearBitmap, compareGenerations } from './generation.ts'
 import { startResync } from './resync.ts'
 import { attachedMetadata, type Metadata, usableKib } from './state.ts'
-import { connectionLabel, type End, hasDisk, label, primaryBeside, type World } from './world.ts'
+import { allEnds, connectionLabel, type End, hasDisk, label, liveEnd, primaryBeside, seesPrimaryOnlyThroughOthers, type World } from './world.ts'
+
+/** Outdated disks beside one that is up to date: the same generation is the same data, an older one is copied. */
+export function healOutdated(world: World): void {
+  for (const end of allEnds(world.state)) {
+    const other = liveEnd(world.state, end)
+    const { device } = end.resource
+    if (other === undefined || device?.disk !== 'Outdated' || other.resource.device?.disk !== 'UpToDate' || end.peer.replication !== 'Established') continue
+    if (seesPrimaryOnlyThroughOthers(world.state, end)) continue
+    const [mine, theirs] = [attachedMetadata(end.host, end.resource), attachedMetadata(other.host, other.resource)]
+    if (mine === undefined || theirs === undefined) continue
+    if (mine.current === theirs.current) catchUp(end, other)
+    else if (compare(end, mine, other, theirs).strategy.startsWith('target'))
+      startResync(world, other, end, compare(end, mine, other, theirs).strategy.endsWith('set-bitmap'))
+  }
+}
 
 /** A disk was attached while the connection stands: the two disks are compared as at a handshake. */
 export function meetDisks(world: World, a: End, b: End): void {

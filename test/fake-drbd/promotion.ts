@@ -1,9 +1,10 @@
 /** Who may be Primary, and what opening and closing the device does to the role. */
 import { pingTimeout } from './connection.ts'
 import { nextGeneration, startGeneration } from './generation.ts'
+import { recordLeave } from './handshake.ts'
 import { quorumOf } from './quorum.ts'
 import { startResync } from './resync.ts'
-import { attachedMetadata, type Opener, peerMetadata, peersOf } from './state.ts'
+import { attachedMetadata, isClientByConfiguration, type Opener, peerMetadata, peersOf } from './state.ts'
 import { absentVoters, component, copiesOf, label, liveEnd, type Member, peerName, type World } from './world.ts'
 
 export type Refusal = { rv: number; text: string; info?: string }
@@ -37,7 +38,7 @@ export function promote(world: World, member: Member, how: { force: boolean; exp
   world.log(host, `drbd ${resource.name}: role( Secondary -> Primary ) [${how.program}]`)
   resource.role = 'Primary'
   resource.explicit = how.explicit
-  if (!device.quorum) device.quorumForced = true
+  if (!device.quorum) outdateAbsent(world, member)
   const meta = attachedMetadata(host, resource)
   if (meta !== undefined) meta.primary = true
   if (!usable) forceData(world, member)
@@ -51,6 +52,15 @@ function refusedByReader(world: World, reader: Member, member: Member): Refusal 
   const peer = member.resource.peers[reader.resource.nodeId]
   const name = peer === undefined ? reader.host.name : peerName(peer)
   return { rv: -10, text: 'State change was refused by peer node', info: `Declined by peer ${name} (id: ${reader.resource.nodeId}), see the kernel log there` }
+}
+
+/** By force without quorum: the peers that are not there are taken for outdated, and so there is a quorum from now on. */
+function outdateAbsent(world: World, member: Member): void {
+  for (const peer of peersOf(member.resource)) {
+    if (liveEnd(world.state, { ...member, peer }) !== undefined || isClientByConfiguration(peer)) continue
+    peer.disk = 'Outdated'
+    recordLeave({ ...member, peer }, true)
+  }
 }
 
 /** Connected peers that do not answer are missed after ping-timeout; undefined when all answer. */
@@ -83,11 +93,14 @@ function forceData(world: World, member: Member): void {
   }
 }
 
+export const hasSilentPeer = (world: World, member: Member): boolean =>
+  peersOf(member.resource).some((peer) => peer.state === 'Connected' && liveEnd(world.state, { ...member, peer }) === undefined)
+
 /** A writer goes on without some of the copies: their base is remembered, so that they can be caught up. */
 export function considerGeneration(world: World, member: Member): void {
   const { resource } = member
   const { device } = resource
-  if (device === undefined || resource.role !== 'Primary' || !device.quorum) return
+  if (device === undefined || resource.role !== 'Primary' || !device.quorum || hasSilentPeer(world, member)) return
   const copies = copiesOf(world.state, member).filter((copy) => copy.device.disk === 'UpToDate')
   const ownIsMissing = !device.client && device.disk === 'Diskless'
   const absent = [...absentVoters(resource), ...(ownIsMissing ? [resource.nodeId] : [])]
@@ -105,9 +118,8 @@ export function considerGeneration(world: World, member: Member): void {
 /** Blocks were written: what the absent copies miss. */
 export function written(world: World, member: Member, kib: number): void {
   const { resource } = member
-  if (resource.role !== 'Primary') return
-  // It hangs until every silent peer is missed: nothing of it counts yet.
-  if (peersOf(resource).some((peer) => peer.state === 'Connected' && liveEnd(world.state, { ...member, peer }) === undefined)) return
+  // a write hangs until every silent peer is missed: nothing of it counts yet
+  if (resource.role !== 'Primary' || hasSilentPeer(world, member)) return
   considerGeneration(world, member)
   const absent = [...absentVoters(resource), ...(resource.device?.disk === 'Diskless' && !resource.device.client ? [resource.nodeId] : [])]
   for (const copy of copiesOf(world.state, member)) {

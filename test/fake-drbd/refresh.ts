@@ -1,7 +1,9 @@
 /** What follows at once from any change: connected peers know each other's state, and each node knows whether it has quorum. */
+
+import { outdate } from './meet-disks.ts'
 import { quorumOf } from './quorum.ts'
-import { attachedMetadata, peerMetadata } from './state.ts'
-import { allEnds, hasDisk, label, liveEnd, type World } from './world.ts'
+import { attachedMetadata, peerMetadata, peersOf } from './state.ts'
+import { allEnds, hasDisk, label, liveEnd, seesPrimaryOnlyThroughOthers, type World } from './world.ts'
 
 export function refresh(world: World): void {
   const { state } = world
@@ -19,6 +21,7 @@ export function refresh(world: World): void {
     if (end.resource.device !== undefined && end.resource.device.disk === 'Diskless' && device !== undefined && device.sizeKib > 0)
       end.resource.device.sizeKib = device.sizeKib
   }
+  outdateWeak(world)
   for (const host of Object.values(state.hosts)) {
     if (!host.powered) continue
     for (const resource of Object.values(host.resources)) {
@@ -33,4 +36,21 @@ export function refresh(world: World): void {
     }
   }
   world.observe()
+}
+
+/** A node that sees a Primary only through others does not get its writes: it is outdated. */
+function outdateWeak(world: World): void {
+  const { state } = world
+  for (const host of Object.values(state.hosts)) {
+    for (const resource of Object.values(host.resources)) {
+      const { device } = resource
+      if (resource.role === 'Primary' || (device?.disk !== 'UpToDate' && device?.disk !== 'Consistent')) continue
+      if (!seesPrimaryOnlyThroughOthers(state, { host, resource })) continue
+      outdate({ host, resource })
+      for (const peer of peersOf(resource)) {
+        const other = liveEnd(state, { host, resource, peer })
+        if (other !== undefined) other.peer.disk = 'Outdated'
+      }
+    }
+  }
 }

@@ -57,7 +57,8 @@ function running(state: ClusterState): { end: End; other: End }[] {
   return [...allEnds(state)].flatMap((end) => {
     if (!ACTIVE.has(end.peer.replication) || end.peer.sync === undefined) return []
     const other = liveEnd(state, end)
-    return other === undefined ? [] : [{ end, other }]
+    // a source that is itself being filled has nothing to give meanwhile
+    return other === undefined || other.resource.device?.disk === 'Inconsistent' ? [] : [{ end, other }]
   })
 }
 

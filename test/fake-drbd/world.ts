@@ -82,6 +82,13 @@ export function component(state: ClusterState, start: Member, without?: string):
 export const primaryBeside = (state: ClusterState, start: Member, without: string): Member | undefined =>
   component(state, start, without).find((member) => member.resource.role === 'Primary')
 
+/** A node between which and the Primary there is no connection of its own. One whose own Primary is silent has not noticed yet. */
+export function seesPrimaryOnlyThroughOthers(state: ClusterState, member: Member): boolean {
+  const primary = component(state, member).find((one) => one.resource.role === 'Primary')
+  if (primary === undefined || primary.host === member.host) return false
+  return !peersOf(member.resource).some((peer) => peer.state === 'Connected' && otherEnd(state, { ...member, peer })?.host === primary.host)
+}
+
 export const hasDisk = (device: Device | undefined): device is Device => device !== undefined && device.disk !== 'Diskless' && device.disk !== 'Failed'
 
 /** Node ids of peers with a vote that do not have the current data by a live connection. */
