@@ -2,7 +2,8 @@
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { HiveError } from '../../proto/errors.ts'
-import { isMissingProgram, run } from './command.ts'
+import { isMissingProgram } from './command.ts'
+import { storageCommand } from './drbd/tools.ts'
 import { type Disk, examineDisk, type PartitionReadings, type PartitionTable, parseBlkid, parseLsblk, parseSfdisk, parseWipefs } from './examine-disk.ts'
 import { exists } from './files.ts'
 import type { NewPartition } from './partition-names.ts'
@@ -56,8 +57,8 @@ async function readSignatures(device: string, signal: AbortSignal): Promise<read
 }
 
 async function probe(device: string, offset: number, signal: AbortSignal): Promise<readonly string[]> {
-  // 2: nothing there. 8: several kinds at once.
-  const { code, stdout } = await read(['blkid', '--probe', '--offset', String(offset), '--output', 'export', device], signal, [0, 2, 8])
+  // Short options: the blkid of EL8 has no others. 2: nothing there. 8: several kinds at once.
+  const { code, stdout } = await read(['blkid', '-p', '-O', String(offset), '-o', 'export', device], signal, [0, 2, 8])
   return code === 8 ? ['several kinds of data at once'] : parseBlkid(stdout)
 }
 
@@ -66,7 +67,8 @@ async function readTable(device: string, signal: AbortSignal): Promise<Partition
   return code === 0 ? parseSfdisk(stdout) : undefined
 }
 
-const read = (argv: readonly [string, ...string[]], signal: AbortSignal, okCodes = [0]) => run(argv, { readOnly: true, timeout: readTimeout, signal, okCodes })
+const read = (argv: readonly [string, ...string[]], signal: AbortSignal, okCodes = [0]) =>
+  storageCommand(argv, { readOnly: true, timeout: readTimeout, signal, okCodes })
 
 /** O_EXCL of a block device asks the kernel whether it is mounted, or held by another device, wherever that was done from. */
 async function isClaimed(device: string): Promise<boolean> {
@@ -104,14 +106,14 @@ export async function addPartition(wanted: NewPartition, signal: AbortSignal): P
   // --no-reread: a disk with a mounted partition may get one more.
   const argv = ['sfdisk', ...mode, '--no-reread', '--wipe-partitions', 'always', wanted.disk] as [string, ...string[]]
   try {
-    await run(argv, { input, timeout: writeTimeout, signal })
+    await storageCommand(argv, { input, timeout: writeTimeout, signal })
   } catch (error) {
     // On a disk in use it may have written the table and failed to tell the kernel, which comes next.
     const table = await readTable(wanted.disk, signal)
     if (table?.partitions.some((entry) => entry.startSector === wanted.startSector) !== true) throw error
   }
   await settle(signal)
-  if (!(await exists(wanted.device))) await run(['partx', '--add', wanted.disk], { timeout: writeTimeout, signal, okCodes: [0, 1] })
+  if (!(await exists(wanted.device))) await storageCommand(['partx', '--add', wanted.disk], { timeout: writeTimeout, signal, okCodes: [0, 1] })
   if (await awaitDevice(wanted.device, signal)) return
   throw new HiveError('not-converged', `${wanted.disk} has a new partition, and the kernel does not show ${wanted.device}`, {
     hint: 'restart the host, or partprobe the disk, then run again',
@@ -136,7 +138,7 @@ export async function awaitDevice(device: string, signal: AbortSignal): Promise<
 /** Waits until udev has done what it was told of, for 10 s at most. Without udev there is nothing to wait for. */
 export async function settle(signal: AbortSignal): Promise<void> {
   try {
-    await run(['udevadm', 'settle', '--timeout=10'], { readOnly: true, timeout: 15_000, signal, okCodes: [0, 1] })
+    await storageCommand(['udevadm', 'settle', '--timeout=10'], { readOnly: true, timeout: 15_000, signal, okCodes: [0, 1] })
   } catch (error) {
     if (!isMissingProgram(error)) throw error
   }

@@ -179,7 +179,7 @@ const blockDevice = (row: Json): BlockDevice => ({
 export const parseWipefs = (output: string): readonly string[] =>
   output.trim() === '' ? [] : [...new Set(list(json(output, 'wipefs')['signatures']).map((row) => text(row['type'])))]
 
-/** The kind that `blkid --probe --output export` found; none where it printed nothing. */
+/** The kind that `blkid -p -o export` found; none where it printed nothing. */
 export const parseBlkid = (output: string): readonly string[] => [...output.matchAll(/^TYPE=(.*)$/gm)].map(([, kind = '']) => kind)
 
 /** The table of `sfdisk --json`. */

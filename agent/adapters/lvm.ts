@@ -3,7 +3,8 @@
  * plan and forgotten as soon as something is changed from here.
  */
 import { HiveError } from '../../proto/errors.ts'
-import { type CommandOptions, isMissingProgram, run } from './command.ts'
+import { type CommandOptions, isMissingProgram } from './command.ts'
+import { storageCommand } from './drbd/tools.ts'
 import { assertMayMutate } from './gate.ts'
 import {
   groupFields,
@@ -58,7 +59,7 @@ async function report(command: Report, signal?: AbortSignal): Promise<string> {
 async function runReport(command: Report): Promise<string> {
   const argv = [command, '--reportformat', 'json', '--units', 'b', '--nosuffix', '--options', fields[command].join(',')] as const
   try {
-    return (await run(argv, { readOnly: true, timeout: readTimeout })).stdout
+    return (await storageCommand(argv, { readOnly: true, timeout: readTimeout })).stdout
   } catch (error) {
     if (isMissingProgram(error)) return emptyReport
     throw error
@@ -68,7 +69,7 @@ async function runReport(command: Report): Promise<string> {
 /** Runs one of LVM's commands that change something, and forgets what was read before. */
 export async function lvm(argv: readonly [string, ...string[]], options: CommandOptions = {}): Promise<void> {
   try {
-    await run(argv, { timeout: changeTimeout, ...options })
+    await storageCommand(argv, { timeout: changeTimeout, ...options })
   } catch (error) {
     throw explained(error)
   } finally {

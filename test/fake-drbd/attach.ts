@@ -14,7 +14,7 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
   if (device.disk !== 'Diskless') return failure(minor, 124)
   const disk = call.host.disks[backing]
   if (disk === undefined || disk.broken) return failure(minor, 104)
-  const meta = adopt(call, disk)
+  const { meta } = disk
   if (meta === undefined) return failure(minor, 119)
   if (meta.nodeId !== -1 && meta.nodeId !== resource.nodeId)
     return failure(minor, 119, `ambiguous node id: meta-data: ${meta.nodeId}, config: ${resource.nodeId}`)
@@ -39,14 +39,6 @@ export function attach(call: Call, resource: Resource, words: readonly string[],
   return done()
 }
 
-/** What the caller read from the device replaces what the fake remembers, where it is another creation or another generation. */
-function adopt(call: Call, disk: { meta?: Metadata }): Metadata | undefined {
-  if (call.metadata === undefined) return disk.meta
-  if (call.metadata === 'none') delete disk.meta
-  else if (disk.meta?.current !== call.metadata.current || (disk.meta.nodeId !== -1 && disk.meta.nodeId !== call.metadata.nodeId)) disk.meta = call.metadata
-  return disk.meta
-}
-
 /** All disks must have grown; the smallest decides. The new part is copied from this node unless it is said to be clean. */
 export function resize(call: Call, resource: Resource, given: Set<string>): Result {
   const { device } = resource
@@ -64,12 +56,21 @@ export function resize(call: Call, resource: Resource, given: Set<string>): Resu
     if (copy.resource.device !== undefined) copy.resource.device.sizeKib = size
     copy.meta.sizeKib = size
   }
-  for (const { end, other } of others) {
-    if (given.has('assume-clean') || other === undefined || !hasDisk(other.resource.device) || !hasDisk(device)) continue
-    peerMetadata(meta, end.peer.nodeId).dirtyKib = grown
+  if (!given.has('assume-clean')) copyNewPart(call, resource, copies, grown)
+  return done()
+}
+
+/** The Primary's new part is the data, or this node's where there is none. */
+function copyNewPart(call: Call, resource: Resource, copies: readonly ReturnType<typeof copyOf>[number][], grown: number): void {
+  const source = copies.find((copy) => copy.resource.role === 'Primary') ?? copies.find((copy) => copy.resource === resource)
+  if (source === undefined) return
+  for (const peer of peersOf(source.resource)) {
+    const end = { host: source.host, resource: source.resource, peer }
+    const other = liveEnd(call.world.state, end)
+    if (other === undefined || !hasDisk(other.resource.device) || other.resource.device.disk !== 'UpToDate') continue
+    peerMetadata(source.meta, peer.nodeId).dirtyKib = grown
     startResync(call.world, end, other, false)
   }
-  return done()
 }
 
 const copyOf = (other: ReturnType<typeof liveEnd>): { host: Call['host']; resource: Resource; meta: Metadata }[] => {

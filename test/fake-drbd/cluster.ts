@@ -10,15 +10,13 @@ import { happen, passTime, settle, type WorldEvent } from './machine.ts'
 import { close, type Opening, open, written } from './promotion.ts'
 import { read } from './reading.ts'
 import { type Result, usage } from './results.ts'
-import { type ClusterState, DEFAULT_SETTINGS, type HostState, type Metadata, type Peer, type Resource, type Settings } from './state.ts'
+import { type ClusterState, DEFAULT_SETTINGS, type HostState, type Peer, type Resource, type Settings } from './state.ts'
 import { peerName, type World } from './world.ts'
 
 export interface RunOptions {
   now: number
   /** the first try of a command that answered `again`. */
   since?: number
-  /** for `attach`: what real metadata says, or 'none' where there is none. Left out: the fake's own. */
-  metadata?: Metadata | 'none'
 }
 
 export interface KernelLine {
@@ -187,12 +185,7 @@ export class FakeHost {
     if (!this.#host.powered) throw new Error(`${this.name} has no power`)
     const answer = read(this.#host, this.#world.state.now, argv)
     if (answer !== undefined) return answer
-    const call: Call = {
-      world: this.#world,
-      host: this.#host,
-      since: options.since ?? options.now,
-      ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
-    }
+    const call: Call = { world: this.#world, host: this.#host, since: options.since ?? options.now }
     const result = change(call, argv)
     settle(this.#world)
     return result ?? usage(`drbdsetup: the fake knows no command '${argv[0] ?? ''}'`)

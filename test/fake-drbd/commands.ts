@@ -7,17 +7,7 @@ import { DISK_OPTIONS, NET_OPTIONS, PEER_DEVICE_OPTIONS, RESOURCE_OPTIONS, takeO
 import { demote, NEED_DATA, promote } from './promotion.ts'
 import { done, failure, type Result, refused, usage } from './results.ts'
 import { startResync, startVerify } from './resync.ts'
-import {
-  attachedMetadata,
-  emptyPeerMetadata,
-  type HostState,
-  isClientByConfiguration,
-  type Metadata,
-  type Options,
-  type Peer,
-  peersOf,
-  type Resource,
-} from './state.ts'
+import { attachedMetadata, emptyPeerMetadata, type HostState, isClientByConfiguration, type Options, type Peer, peersOf, type Resource } from './state.ts'
 import { liveEnd, type World } from './world.ts'
 
 export interface Call {
@@ -25,8 +15,6 @@ export interface Call {
   host: HostState
   /** of the first try of this command. */
   since: number
-  /** what real metadata on the device said, read by the caller; undefined: the fake's own. */
-  metadata?: Metadata | 'none'
 }
 
 type Command = (call: Call, words: readonly string[]) => Result

@@ -3,7 +3,7 @@ import { type HostState, newestFirst, type Peer, type Resource } from './state.t
 import { heldDisk, outOfSyncKib, promotion, suspendedBy, syncView, yes } from './views.ts'
 import { peerName } from './world.ts'
 
-/** One object of events2. Fields are in printing order; `volatile` ones alone make no event. */
+/** One object of events2. Fields are in printing order. */
 export interface EventRecord {
   kind: 'resource' | 'connection' | 'device' | 'peer-device' | 'path'
   resource: string
@@ -118,7 +118,7 @@ export interface HostEvent {
   sequence: number
   at: number
   resource: string
-  verb: 'create' | 'change' | 'destroy' | 'call' | 'response' | 'exists'
+  verb: 'create' | 'change' | 'destroy' | 'call' | 'response'
   text: (statistics: boolean) => string
 }
 

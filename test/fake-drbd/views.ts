@@ -1,6 +1,5 @@
 /** What one host's DRBD tells of a resource: the facts from which status, events2 and the one-word commands are printed. */
 import { attachedMetadata, type HostState, type Peer, peersOf, type Resource } from './state.ts'
-import { label } from './world.ts'
 
 export interface SyncView {
   donePercent: number
@@ -49,4 +48,3 @@ export function promotion(resource: Resource): { may: boolean; score: number } {
 export const heldDisk = (resource: Resource): string => resource.device?.backing ?? 'none'
 export const yes = (flag: boolean): string => (flag ? 'yes' : 'no')
 export const suspendedBy = (peer: Peer): string => (peer.suspended.length === 0 ? 'no' : peer.suspended.join(','))
-export const subject = label

@@ -8,6 +8,7 @@ import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { cable, nodesReady, power } from './harness/breaking.ts'
 import { eventually } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
+import { doctor, healing, whole } from './harness/mirrored-volumes.ts'
 import { openIn, plan } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
@@ -15,8 +16,6 @@ import { labObstacle } from './obstacle.ts'
 
 const hives = ['p-hive0.mirror', 'p-hive1.mirror', 'p-hive2.mirror']
 const volume = 'records_data'
-/** Milliseconds for a host that came back to be connected, filled and settled. */
-const healing = 60_000
 
 suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
   let drbd: FakeDrbd
@@ -39,15 +38,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
   const others = (host: string): [string, string] => hives.filter((name) => name !== host) as [string, string]
   const disks = async (host: string, name: string): Promise<string> => (await site.onHost(host, `drbdadm dstate ${name}`)).trim()
 
-  /** Every copy is there, connected and up to date, as each host sees it. */
-  const isWhole = (name = volume): Promise<true> =>
-    eventually(`${name} is whole`, healing, async () => {
-      const seen = await Promise.all(hives.map((host) => disks(host, name)))
-      return seen.every((states) => states === 'UpToDate/UpToDate/UpToDate')
-    }).catch(async (error: unknown) => {
-      const seen = await Promise.all(hives.map((host) => site.onHost(host, `drbdsetup status ${name}`).catch(String)))
-      throw new Error(seen.join('\n'), { cause: error })
-    })
+  const isWhole = (): Promise<void> => whole(site, hives, volume)
 
   const nothingToDo = async (): Promise<void> => {
     let open: readonly string[] = []
@@ -92,7 +83,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await power(site, 'on', first)
     await nodesReady(site, manager, 3)
     await isWhole()
-    assert.match(drbd.log(), /role Primary|records_data mounted: writable/)
+    assert.match(drbd.log(), /kernel: drbd records_data: State change failed: Can not start OV\/resync since it is already active/, 'the race came about')
     await records.assertWhole(second)
   })
 
@@ -119,5 +110,31 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await isWhole()
     await records.assertWhole(found)
     await nothingToDo()
+  })
+
+  test('a split brain is left alone, and mended by the doctor once it is told which side gives up', async () => {
+    for (const host of hives) await site.onHost(host, `drbdsetup resource-options ${volume} --quorum=off`)
+    const first = (await records.hostSeenBy('p-hive0.mirror')) ?? ''
+    const [manager] = others(first)
+    await cable(site, 'unplug', first)
+    const second = await records.writesElsewhere(manager, first)
+    await cable(site, 'plug', first)
+    await nodesReady(site, manager, 3)
+    await eventually('the split is seen', healing, async () => /StandAlone/.test(await site.onHost(first, `drbdadm cstate ${volume}`)))
+    assert.match(drbd.log(), /kernel: .*Split-Brain detected/)
+    await eventually('the first host has stopped to write', healing, async () => !(await site.onHost(first, 'cat /proc/mounts')).includes('/dev/drbd1 '))
+
+    const seen = await doctor(site, volume, '--repair')
+    assert.ok(
+      seen.some((text) => text.startsWith('split-brain') && text.includes(first)),
+      `the doctor names it and leaves it to the operator: ${seen.join('; ')}`,
+    )
+    await doctor(site, volume, '--give-up', first, '--confirm', volume)
+    await doctor(site, volume, '--repair')
+    await isWhole()
+    await records.assertWhole(second)
+    await site.succeed(['build-volumes'])
+    await nothingToDo()
+    assert.deepEqual(await doctor(site, volume), [])
   })
 })

@@ -28,7 +28,7 @@ const [folder = '', siteFolder = '', speed = '1'] = process.argv.slice(2)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 writeFileSync(join(folder, 'pid'), String(process.pid))
 
-const machine = new FakeMachine(Number(speed))
+const machine = new FakeMachine(Number(speed), (host, text) => lab.note(`${host}: kernel: ${text}`))
 const modinfo = readFileSync(new URL('modinfo-drbd.txt', import.meta.url), 'utf8')
 const lab = new Lab(folder, siteFolder, machine, modinfo)
 const server = await serveCalls(join(folder, 'shared/socket'), (call, reply) =>
@@ -57,6 +57,8 @@ function carryOut(order: Order): unknown {
       return machine.raceOnReturn()
     case 'replaceDisk':
       return lab.replaceDisk(order.host, order.volume)
+    case 'renumber':
+      return machine.renumber(order.host, order.path, order.nodeId)
     case 'run':
       return machine.run(order.host, order.argv)
   }

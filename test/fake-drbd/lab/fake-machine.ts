@@ -59,9 +59,12 @@ export class FakeMachine {
   /** HOST MINOR of mounts that it refused: nothing may be written there. */
   readonly #refused = new Set<string>()
 
+  readonly #onKernelLine: (host: string, text: string) => void
+
   /** `speed`: how many times faster than the clock DRBD's own times pass. */
-  constructor(speed: number) {
+  constructor(speed: number, onKernelLine: (host: string, text: string) => void) {
     this.#speed = speed
+    this.#onKernelLine = onKernelLine
     this.#cluster = new FakeCluster({ hosts: [], now: this.#begin })
   }
 
@@ -80,6 +83,7 @@ export class FakeMachine {
       const lines = this.#kernelLog.get(host) ?? []
       lines.push({ at: new Date(), text })
       this.#kernelLog.set(host, lines.slice(-5000))
+      this.#onKernelLine(host, text)
     }
   }
 
@@ -206,6 +210,13 @@ export class FakeMachine {
   isAttached = (host: string, path: string): boolean => this.#resources(host).some(({ device }) => device?.backing === path)
 
   kernelLog = (host: string): readonly { readonly at: Date; readonly text: string }[] => this.#kernelLog.get(host) ?? []
+
+  /** The metadata on a disk is another node's, as if the disk came from there. */
+  renumber(host: string, path: string, nodeId: number): void {
+    const meta = this.metadataOf(host, path)
+    if (meta === undefined) throw new Error(`${host} has no metadata on ${path}`)
+    meta.nodeId = nodeId
+  }
 
   /**
    * The connection of the next Primary that was killed and returns fails once, as recorded: StandAlone on one side, and it is no split

@@ -2,5 +2,6 @@
 export type Order =
   | { readonly do: 'raceOnReturn' }
   | { readonly do: 'replaceDisk'; readonly host: string; readonly volume: string }
+  | { readonly do: 'renumber'; readonly host: string; readonly path: string; readonly nodeId: number }
   /** A command as if the host had run it: for looking, and for breaking things by hand. */
   | { readonly do: 'run'; readonly host: string; readonly argv: readonly string[] }

@@ -71,15 +71,15 @@ export class SharedDisk {
     const path = `/dev/drbd${want.minor}`
     const own = this.#devices.get(host)
     if (own !== undefined && own.mounted !== 'no' && want.fails) this.#kill(own)
-    const primary = want.mayOpen && own === undefined ? this.#holderBeside(host) : undefined
-    if (primary !== undefined && want.withoutQuorum && !want.together.includes(primary)) this.#part(host, want.together)
     // Who looks for mounts of the device compares their number with the node's.
     if (own !== undefined && own.mounted !== 'no') return
+    const primary = want.mayOpen && want.withoutQuorum ? this.#holderBeside(host) : undefined
+    if (primary !== undefined && !want.together.includes(primary)) this.#part(host, want.together)
     if (!want.mayOpen || want.fails || this.#isGhostly(host) || this.#holderBeside(host) !== undefined) {
       placeNode(leader, path, drbdMajor, want.minor)
       return
     }
-    placeNode(leader, path, loopMajor, (own ?? this.#attach(host, leader, want.minor)).loop)
+    placeNode(leader, path, loopMajor, (this.#devices.get(host) ?? this.#attach(host, leader, want.minor)).loop)
   }
 
   #attach(host: string, leader: number, minor: number): HostDevice {

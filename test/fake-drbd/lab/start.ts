@@ -114,10 +114,13 @@ export class FakeDrbd {
   /** The logical volume of this name is gone from the host (short name), as after its disk was replaced. */
   replaceDisk = (host: string, volume: string): Promise<unknown> => this.#order({ do: 'replaceDisk', host, volume })
 
+  /** The metadata on a disk (/dev/GROUP/NAME) of a host is that of another node. */
+  renumber = (host: string, path: string, nodeId: number): Promise<unknown> => this.#order({ do: 'renumber', host, path, nodeId })
+
   /** A command of drbdsetup as if the host had run it. */
   run = async (host: string, ...argv: readonly string[]): Promise<Outcome> => (await this.#order({ do: 'run', host, argv })) as Outcome
 
-  /** All commands of all hosts so far, and what else came about. */
+  /** All commands of all hosts so far with their exit codes, lines of the kernels' logs, and what else came about. */
   log(): string {
     return existsSync(join(this.folder, 'log')) ? readFileSync(join(this.folder, 'log'), 'utf8') : ''
   }

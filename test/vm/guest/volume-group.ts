@@ -1,6 +1,6 @@
 /**
  * In a guest with empty disks (vda 384 MiB, vdb 768 MiB, vdc to vdf and nvme0n1 112 MiB): the agent's own code makes volume groups, pools and
- * volumes with the real LVM, and is refused where a disk holds something. Writes what it saw as JSON; the test judges it.
+ * volumes with the real LVM, and is refused where a disk holds something. Writes what it saw as a line of JSON for each part; the test judges it.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -14,11 +14,10 @@ import type { StepContext } from '../../../agent/steps/executor.ts'
 import { HiveError } from '../../../proto/errors.ts'
 
 const { signal } = new AbortController()
-const lines: string[] = []
 const context: StepContext = {
   signal,
   hostName: 's-hive0.pdns',
-  log: (line) => void lines.push(line),
+  log: (line) => console.error(line),
   progress: () => undefined,
   blobPath: () => Promise.reject(new Error('no blobs here')),
 }
@@ -62,8 +61,8 @@ async function alone() {
   const wanted = spec('other', [disk])
   sh(`mkfs.ext4 -q ${disk}`)
   const direct = await check(spec('other', ['/dev/sdq', disk]))
-  const named = await ensure({ ...wanted, take: [disk] })
-  const kept = sh(`blkid --probe --output value --match-tag TYPE ${disk}`)
+  const named = await check({ ...wanted, take: [disk] })
+  const kept = sh(`blkid -p -o value -s TYPE ${disk}`)
   sh(`wipefs --all ${disk}`)
   const wiped = await check(wanted)
   sh(`sfdisk --quiet ${disk}`, 'label: gpt\nstart=2048, size=60M\n')
@@ -190,15 +189,13 @@ async function full() {
 }
 
 begin()
-const answer: Record<string, unknown> = {}
 for (const [name, part] of Object.entries({ alone, partitioned, group, volumes, thick, resumed, full })) {
   const start = performance.now()
   try {
-    answer[name] = await part()
+    console.log(JSON.stringify({ [name]: await part() }))
   } catch (error) {
     const { stderr } = error as { stderr?: string }
-    answer[name] = { failed: String(error), stderr, log: error instanceof HiveError ? error.log : [] }
+    console.log(JSON.stringify({ [name]: { failed: String(error), stderr, log: error instanceof HiveError ? error.log : [] } }))
   }
   console.error(`${name}: ${Math.round(performance.now() - start)} ms`)
 }
-console.log(JSON.stringify({ ...answer, lines }))

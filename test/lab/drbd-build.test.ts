@@ -1,0 +1,199 @@
+/**
+ * Mirrored volumes on DRBD (a fake one, see test/fake-drbd) while they are made and changed: whoever is killed in between, the next run
+ * finishes; what is not as it should be is named, and nothing that may hold data is written over. The tests build on each other.
+ */
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import type { HiveEvent } from '../../coordinator/events.ts'
+import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
+import { nodesReady, power, signalProcess } from './harness/breaking.ts'
+import { eventually } from './harness/eventually.ts'
+import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
+import { doctor, healing, whole } from './harness/mirrored-volumes.ts'
+import { openIn, plan } from './harness/plans.ts'
+import { Records } from './harness/records.ts'
+import { tinyImageFolder } from './harness/tiny-image.ts'
+import { labObstacle } from './obstacle.ts'
+
+const hives = ['p-hive0.mirror', 'p-hive1.mirror', 'p-hive2.mirror']
+const short = (host: string): string => host.split('.')[0] ?? ''
+
+suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
+  let drbd: FakeDrbd
+  let site: LabSite
+
+  before(async () => {
+    drbd = await startFakeDrbd()
+    site = new LabSite(new URL('sites/mirrored', import.meta.url).pathname, { images: tinyImageFolder(), drbd })
+    await site.succeed(['deploy', '--only', 'build-infra,setup-hosts,build-images,build-networks'])
+  })
+
+  after(async () => {
+    await site.destroy()
+    await drbd.stop()
+  })
+
+  const isWhole = (volume: string): Promise<void> => whole(site, hives, volume)
+  const nothingToDo = async (): Promise<void> => assert.deepEqual(openIn(await plan(site, '--only', 'build-volumes')), [])
+
+  /** One more service with a volume of its own. */
+  const addVolume = (name: string): void =>
+    site.edit('inventory/services.yml', (text) => {
+      const volume = `      - {source: ${name}, target: /data, type: volume, drbd: {fstype: ext4, size: 32M}}\n`
+      return `${text}  ${name.replaceAll('_', '-')}:\n    image: busybox:1\n    command: [busybox, sleep, infinity]\n    endpoint_mode: dnsrr\n    stop_grace_period: 1s\n    volumes:\n${volume}`
+    })
+
+  /** Runs build-volumes and does something at the first event for which `when` answers true. */
+  async function buildVolumes(when: (event: HiveEvent) => boolean, act: (kill: () => void) => void): Promise<CommandOutcome> {
+    let over = false
+    const running = site.start(['build-volumes'], {
+      onEvent: (event) => {
+        if (over || !when(event)) return
+        over = true
+        act(() => running.kill('SIGKILL'))
+      },
+    })
+    return running.done
+  }
+
+  const isStep = (event: HiveEvent, kind: string): boolean => event.code === 'step.started' && event.stepId.includes(`/${kind} `)
+  const generations = (): number => drbd.log().match(/drbdsetup new-current-uuid /g)?.length ?? 0
+
+  test('a coordinator that is killed at each kind of step leaves volumes that the next run finishes, each with one first generation', async (context) => {
+    const seen = new Set<string>()
+    const kindOf = (event: HiveEvent): string | undefined =>
+      event.code === 'step.started' || event.code === 'step.finished' ? `${event.code} ${event.stepId.replace(/ .*|@.*/, '')}` : undefined
+    for (let attempt = 0; ; attempt++) {
+      assert.ok(attempt < 20, `every run was killed: ${[...seen].join(', ')}`)
+      const isNew = (event: HiveEvent): boolean => {
+        const kind = kindOf(event)
+        if (kind === undefined || seen.has(kind)) return false
+        seen.add(kind)
+        return true
+      }
+      const { code, signal, errors } = await buildVolumes(isNew, (kill) => kill())
+      if (signal === 'SIGKILL') continue
+      assert.equal(code, 0, JSON.stringify(errors))
+      break
+    }
+    context.diagnostic(`killed at ${[...seen].join(', ')}`)
+    await isWhole('records_data')
+    await nothingToDo()
+    assert.equal(generations(), 2)
+  })
+
+  test('an agent that is killed while it makes the data finishes with the next run', async () => {
+    addVolume('second_data')
+    const outcome = await buildVolumes(
+      (event) => isStep(event, 'drbd-volume'),
+      () => signalProcess(site, 'p-hive0', 'hive-agent', 'SIGKILL'),
+    )
+    if (outcome.code !== 0) await site.succeed(['build-volumes'])
+    await isWhole('second_data')
+    await nothingToDo()
+    assert.match(await site.onHost('p-hive0.mirror', 'blkid -p -o value -s TYPE /dev/drbd3'), /ext4/)
+  })
+
+  test('while a host is off nothing is declared valid; with it the volume is made', async () => {
+    addVolume('third_data')
+    const before = generations()
+    let off: Promise<void> | undefined
+    const outcome = await buildVolumes(
+      (event) => isStep(event, 'drbd-resource'),
+      () => {
+        off = power(site, 'off', 'p-hive1.mirror')
+      },
+    )
+    await off
+    assert.notEqual(outcome.code, 0)
+    assert.equal(generations(), before)
+    await power(site, 'on', 'p-hive1.mirror')
+    await nodesReady(site, 'p-hive0.mirror', 3)
+    await site.succeed(['build-volumes'])
+    await isWhole('third_data')
+    await nothingToDo()
+  })
+
+  test('a port that another program has is named by what it does, and the volume is made when it is free', async () => {
+    addVolume('fourth_data')
+    const program =
+      "import socket, time; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('', 7005)); s.listen(); time.sleep(600)"
+    await site.onHost('p-hive2.mirror', `systemd-run --unit squatter python3 -c "${program}"`)
+    const before = generations()
+    const outcome = await site.run(['build-volumes'])
+    assert.notEqual(outcome.code, 0)
+    assert.match(JSON.stringify(outcome.errors), /p-hive2\.mirror is not connected|StandAlone/)
+    assert.equal(generations(), before)
+    assert.ok((await doctor(site, 'fourth_data')).includes('port-taken p-hive2.mirror'))
+    await site.onHost('p-hive2.mirror', 'systemctl stop squatter')
+    await site.succeed(['build-volumes'])
+    await isWhole('fourth_data')
+  })
+
+  test('a disk that was replaced is made anew and filled from the others', async () => {
+    await drbd.replaceDisk('p-hive1', 'records_data')
+    await eventually('its loss is seen', healing, async () => /Diskless|Failed/.test(await site.onHost('p-hive1.mirror', 'drbdadm dstate records_data')))
+    const before = generations()
+    await site.succeed(['build-volumes'])
+    await isWhole('records_data')
+    assert.equal(generations(), before)
+    await nothingToDo()
+  })
+
+  test('a host with another secret is brought back by the next run', async () => {
+    const host = 'p-hive2.mirror'
+    await site.onHost(host, 'sed -i \'s/shared-secret .*/shared-secret "wrong";/\' /etc/drbd.d/second_data.res && drbdadm adjust second_data')
+    await site.onHost(host, 'drbdadm disconnect second_data && drbdadm connect second_data')
+    await eventually('it is not let in', healing, async () => /StandAlone/.test(await site.onHost(host, 'drbdadm cstate second_data')))
+    const seen = await doctor(site, 'second_data')
+    assert.ok(
+      seen.some((text) => text.startsWith('wrong-secret') || text.startsWith('files-differ')),
+      seen.join('; '),
+    )
+    await site.succeed(['build-volumes'])
+    await isWhole('second_data')
+    await nothingToDo()
+  })
+
+  test('a disk that was let go is attached again by the doctor', async () => {
+    await site.onHost('p-hive1.mirror', 'drbdadm detach records_data')
+    assert.ok((await doctor(site, 'records_data')).some((text) => text.startsWith('disk-detached p-hive1.mirror')))
+    await doctor(site, 'records_data', '--repair')
+    await isWhole('records_data')
+    assert.deepEqual(await doctor(site, 'records_data'), [])
+  })
+
+  test('the disk of another host is named, and its metadata is not written over', async () => {
+    const host = 'p-hive2.mirror'
+    await site.onHost(host, 'drbdadm down third_data')
+    await drbd.renumber(short(host), '/dev/drbdvg/third_data', 5)
+    const open = openIn(await plan(site, '--only', 'build-volumes'))
+    assert.match(open.join('\n'), /blocked: the metadata on \/dev\/drbdvg\/third_data is of node id 5/)
+    await drbd.renumber(short(host), '/dev/drbdvg/third_data', 2)
+    await site.succeed(['build-volumes'])
+    await isWhole('third_data')
+  })
+
+  test('volumes grow with their file systems while services write to them; smaller ones are refused', async () => {
+    await site.succeed(['deploy'])
+    const records = new Records(site, 'records', 'records_data')
+    try {
+      const writer = await records.writesElsewhere('p-hive0.mirror')
+      site.edit('inventory/services.yml', (text) => text.replace('size: 64M', 'size: 96M').replace('size: 320M', 'size: 400M'))
+      await site.succeed(['build-volumes'])
+      const size = async (host: string, name: string): Promise<number> =>
+        Number(await site.onHost(host, `df --output=size -BM /var/lib/docker/volumes/${name}/_data | tail -1 | tr -d M`))
+      assert.ok((await size(writer, 'records_data')) > 80, 'ext4')
+      const ledger = new Records(site, 'ledger', 'ledger_data')
+      assert.ok((await size((await ledger.hostSeenBy('p-hive0.mirror')) ?? '', 'ledger_data')) > 350, 'xfs')
+      await records.assertWhole(writer)
+      await isWhole('records_data')
+      await nothingToDo()
+
+      site.edit('inventory/services.yml', (text) => text.replace('size: 96M', 'size: 64M'))
+      assert.match(openIn(await plan(site, '--only', 'build-volumes')).join('\n'), /records_data has \d+ bytes.*a volume is not made smaller/)
+    } finally {
+      records.stop()
+    }
+  })
+})

@@ -1,0 +1,25 @@
+/** What hosts and the doctor say of mirrored volumes. */
+import { eventually } from './eventually.ts'
+import type { LabSite } from './lab-site.ts'
+
+/** Milliseconds for hosts to be connected, filled and settled. */
+export const healing = 90_000
+
+/** Waits until every copy is there, connected and up to date, as each host sees it. For a volume of which every host has a disk. */
+export async function whole(site: LabSite, hosts: readonly string[], volume: string): Promise<void> {
+  const wanted = hosts.map(() => 'UpToDate').join('/')
+  await eventually(`${volume} is whole`, healing, async () => {
+    const seen = await Promise.all(hosts.map((host) => site.onHost(host, `drbdadm dstate ${volume}`)))
+    return seen.every((states) => states.trim() === wanted)
+  }).catch(async (error: unknown) => {
+    const seen = await Promise.all(hosts.map((host) => site.onHost(host, `drbdsetup status ${volume}`).catch(String)))
+    throw new Error(seen.join('\n'), { cause: error })
+  })
+}
+
+/** The bad states that the doctor names, `STATE HOST…`. `options`: what it is told to do before. */
+export async function doctor(site: LabSite, volume: string, ...options: readonly string[]): Promise<readonly string[]> {
+  const { result } = await site.succeed(['doctor', volume, ...options])
+  const { findings } = result as { readonly findings: readonly { readonly state: string; readonly hosts: readonly string[] }[] }
+  return findings.map(({ state, hosts }) => [state, ...hosts].join(' '))
+}
