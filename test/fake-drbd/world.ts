@@ -38,7 +38,9 @@ export function otherEnd(state: ClusterState, end: End): End | undefined {
   if (path === undefined) return undefined
   for (const host of Object.values(state.hosts)) {
     if (host.name === end.host.name) continue
-    for (const resource of Object.values(host.resources)) {
+    // Mostly it has the same name there, which saves a search through all of them.
+    const namesake = host.resources[end.resource.name]
+    for (const resource of namesake === undefined ? Object.values(host.resources) : [namesake, ...Object.values(host.resources)]) {
       const peer = Object.values(resource.peers).find((one) => one.path?.local === path.remote && one.path.remote === path.local)
       if (peer !== undefined) return { host, resource, peer }
     }
