@@ -69,6 +69,28 @@ export function makeCommand(fstype: string, device: string, again: boolean): [st
 export const mountPointOf = (device: string, mounts: readonly Mount[]): string | undefined =>
   mounts.find((mount) => mount.source === device && mount.root === '/' && !mount.readOnly)?.mountPoint
 
+/**
+ * What the kernel knows of one that it has mounted. It writes growth to the log first, and the superblock on the disk, which
+ * `readFileSystem` sees, follows as much as half a minute later. `onDisk` where it is not mounted for writing here.
+ */
+export async function asMounted(onDisk: FileSystem, device: string, mounts: readonly Mount[], signal?: AbortSignal): Promise<FileSystem> {
+  const mountPoint = mountPointOf(device, mounts)
+  if (mountPoint === undefined) return onDisk
+  const options = { readOnly: true, ...(signal === undefined ? {} : { signal }) }
+  const argv = onDisk.type === 'xfs' ? (['xfs_growfs', '-n', mountPoint] as const) : (['dumpe2fs', '-h', device] as const)
+  return { ...onDisk, sizeBytes: parseGeometry((await storageCommand([...argv], options)).stdout) }
+}
+
+/** Bytes, from what `xfs_growfs -n` or `dumpe2fs -h` prints. Throws HiveError 'invalid-input' for anything else. */
+export function parseGeometry(text: string): bigint {
+  const xfs = /^data\s+=\s+bsize=(\d+)\s+blocks=(\d+),/m.exec(text)
+  const block = xfs?.[1] ?? /^Block size:\s+(\d+)$/m.exec(text)?.[1]
+  const count = xfs?.[2] ?? /^Block count:\s+(\d+)$/m.exec(text)?.[1]
+  if (block === undefined || count === undefined)
+    throw new HiveError('invalid-input', 'the size of a mounted file system is not told', { log: text.trimEnd().split('\n').slice(0, 12) })
+  return BigInt(block) * BigInt(count)
+}
+
 export const growCommand = (fstype: string, device: string, mountPoint: string): [string, ...string[]] =>
   fstype === 'xfs' ? ['xfs_growfs', '-d', mountPoint] : ['resize2fs', device]
 

@@ -85,12 +85,15 @@ export interface NewVolume {
   readonly thinPool: string
 }
 
+/** As an argument. LVM takes only whole sectors. */
+const size = (bytes: bigint): string => `${((bytes + 511n) / 512n) * 512n}b`
+
 /** LVM rounds the size up to whole extents. Signatures that are left where a thick volume comes to lie are wiped: nothing there is anybody's. */
 export const createVolume = ({ volumeGroup, name, sizeBytes, thinPool }: NewVolume, signal?: AbortSignal): Promise<void> =>
   lvm(
     thinPool === ''
-      ? ['lvcreate', '--yes', '--wipesignatures', 'y', '--zero', 'y', '--name', name, '--size', `${sizeBytes}b`, volumeGroup]
-      : ['lvcreate', '--yes', '--name', name, '--virtualsize', `${sizeBytes}b`, '--thinpool', thinPool, volumeGroup],
+      ? ['lvcreate', '--yes', '--wipesignatures', 'y', '--zero', 'y', '--name', name, '--size', size(sizeBytes), volumeGroup]
+      : ['lvcreate', '--yes', '--name', name, '--virtualsize', size(sizeBytes), '--thinpool', thinPool, volumeGroup],
     withSignal(signal),
   )
 
@@ -101,7 +104,7 @@ export async function growVolume(
 ): Promise<void> {
   assertMayMutate(`grow ${volumeGroup}/${name}`)
   if ((await existing(volumeGroup, name, signal)).sizeBytes >= sizeBytes) return
-  await lvm(['lvextend', '--yes', '--size', `${sizeBytes}b`, `${volumeGroup}/${name}`], withSignal(signal))
+  await lvm(['lvextend', '--yes', '--size', size(sizeBytes), `${volumeGroup}/${name}`], withSignal(signal))
 }
 
 /**

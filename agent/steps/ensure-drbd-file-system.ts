@@ -4,7 +4,7 @@ import { HiveError } from '../../proto/errors.ts'
 import { readMetadata } from '../adapters/drbd/metadata.ts'
 import { readStatus } from '../adapters/drbd/read-status.ts'
 import { requireDrbd9 } from '../adapters/drbd/version.ts'
-import { growMounted, mountPointOf, readFileSystem } from '../adapters/file-system.ts'
+import { asMounted, growMounted, mountPointOf, readFileSystem } from '../adapters/file-system.ts'
 import { readVolumes } from '../adapters/lvm.ts'
 import { readMounts } from '../adapters/mounts.ts'
 import { fillsNot, growsTo, mayGrow } from './drbd/decide-volume.ts'
@@ -46,8 +46,9 @@ async function look(spec: EnsureDrbdFileSystem, signal: AbortSignal) {
   const disk = (await readVolumes(signal)).find((one) => one.volumeGroup === spec.volumeGroup && one.name === spec.name)
   if (disk === undefined) return undefined
   const path = `/dev/${spec.volumeGroup}/${spec.name}`
-  const fileSystem = await readFileSystem(path, signal)
-  if (fileSystem?.type !== spec.fstype) return undefined
+  const onDisk = await readFileSystem(path, signal)
+  if (onDisk?.type !== spec.fstype) return undefined
+  const fileSystem = fillsNot(onDisk, sizeKib) ? await asMounted(onDisk, `/dev/drbd${spec.minor}`, await readMounts(), signal) : onDisk
   const maxPeers = mayGrow(spec, disk.sizeBytes, sizeKib) ? (await readMetadata(spec.minor, path, signal))?.maxPeers : undefined
   const deviceGrows = disk.sizeBytes < spec.sizeBytes || growsTo(spec, { diskBytes: disk.sizeBytes, maxPeers }, sizeKib) !== undefined
   return { short: fillsNot(fileSystem, sizeKib), deviceGrows, fileSystemBytes: fileSystem.sizeBytes }

@@ -21,10 +21,10 @@ import { drbdadm } from '../adapters/drbd/tools.ts'
 import { requireDrbd9 } from '../adapters/drbd/version.ts'
 import { note, readNotes } from '../adapters/drbd/volume-notes.ts'
 import { waitUntil } from '../adapters/drbd/wait.ts'
-import { growMounted, growUnmounted, isHalfMade, makeFileSystem, mountPointOf, parseSuperblock, readHead } from '../adapters/file-system.ts'
+import { asMounted, growMounted, growUnmounted, isHalfMade, makeFileSystem, mountPointOf, parseSuperblock, readHead } from '../adapters/file-system.ts'
 import { readVolumes } from '../adapters/lvm.ts'
 import { readMounts } from '../adapters/mounts.ts'
-import { decideVolume, mayGrow, type VolumeDecision, type VolumeFacts } from './drbd/decide-volume.ts'
+import { decideVolume, fillsNot, mayGrow, type VolumeDecision, type VolumeFacts } from './drbd/decide-volume.ts'
 import { blocked, change, type Executor, ok, type StepContext } from './executor.ts'
 
 /** Milliseconds: connecting, or a resync that is waited for, may stand still for so long. */
@@ -132,7 +132,9 @@ async function look(spec: EnsureDrbdVolume, status: DrbdResourceStatus | undefin
     return { ...nothing, begun, generations: await readGenerations(spec.name, signal), empty: await isEmpty(path, device.sizeKib, signal) }
   if (device.diskState !== 'UpToDate') return { ...nothing, begun }
   const head = await readHead(path, signal)
-  const fileSystem = parseSuperblock(head)
+  const onDisk = parseSuperblock(head)
+  const isShort = onDisk !== undefined && status?.role === 'Primary' && fillsNot(onDisk, device.sizeKib)
+  const fileSystem = isShort ? await asMounted(onDisk, `/dev/drbd${spec.minor}`, await readMounts(), signal) : onDisk
   const unmade = begun && fileSystem === undefined
   const empty = unmade && (await isEmpty(path, device.sizeKib, signal))
   const halfMade = unmade && notes.formatting === true && (isHalfMade(head) || (await signatureOn(path, device.sizeKib * 1024n, signal)) === '')

@@ -6,6 +6,7 @@ import type { AgentClient } from '../../coordinator/client/agent-client.ts'
 import { reportOf } from '../../coordinator/client/errors.ts'
 import type { CallOptions } from '../../coordinator/client/method.ts'
 import type { Stage } from '../../coordinator/index.ts'
+import { mirroredVolumesOf, mirrorsWithDrbd } from '../../coordinator/inventory/mirrored-volumes.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
 import { shortHost } from '../render/format.ts'
@@ -36,7 +37,7 @@ export function registerDrbd(program: Command, app: () => App): void {
     .description('all volumes: Primary, each host’s disk and connections, quorum')
     .action(async () => {
       const { stage, hosts } = await look(app())
-      const expected = stage.site.volumes.filter(({ kind }) => kind === 'drbd').map(({ name }) => name)
+      const expected = (mirrorsWithDrbd(stage.site) ? mirroredVolumesOf(stage.site) : []).map(({ name }) => name)
       app().renderer.result(asJson(hosts), volumeTable(hosts, expected))
       nameUnreachable(app(), hosts, stage)
     })

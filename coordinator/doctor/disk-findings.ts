@@ -88,7 +88,7 @@ function nodeIdMismatch(host: string, seen: VolumeExamination): Pick<Finding, 's
     state: 'node-id-mismatch',
     title: `the disk on ${host} belongs to another node id than its resource file says; its data is good`,
     evidence: [...(written >= 0 ? [`metadata: node id ${written}, resource file: ${asked ?? '?'}`] : []), ...(line === undefined ? [] : [line])],
-    advice: 'never create-md here. The node ids recorded with the stage must be those on the disks: hivecoord plan build-volumes says which differ',
+    advice: 'never create-md here. The node ids recorded with the stage must be those on the disks: hivecoord plan --only build-volumes says which differ',
   }
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Examination } from '#gen/hive/v1/doctor.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
-import { holdsDisk, mirroredVolumesOf } from '../inventory/mirrored-volumes.ts'
+import { holdsDisk, mirroredVolumesOf, mirrorsWithDrbd } from '../inventory/mirrored-volumes.ts'
 import type { Site } from '../inventory/site.ts'
 import { diagnose } from './diagnose.ts'
 import type { Finding } from './finding.ts'
@@ -21,7 +21,7 @@ const deadline = 60_000
 /** Milliseconds between the two looks at what moves: a resync that runs has moved by then. */
 const betweenLooks = 4_000
 
-/** Rejects with HiveError 'not-found' for a volume that the stage does not mirror, and with 'unreachable' where no host answers. */
+/** Nothing where volumes are shared folders instead of DRBD's. Rejects with HiveError 'not-found' for a volume that the stage does not mirror, and with 'unreachable' where no host answers. */
 export async function consult({ site, agents, volume, signal }: ConsultInput): Promise<readonly Finding[]> {
   const known = mirroredVolumesOf(site)
   const chosen = known.filter(({ name }) => volume === undefined || name === volume)
@@ -31,6 +31,7 @@ export async function consult({ site, agents, volume, signal }: ConsultInput): P
       hint: names.length === 0 ? 'it mirrors none' : `it mirrors ${names.join(', ')}`,
     })
   }
+  if (!mirrorsWithDrbd(site)) return []
   const hosts = site.hosts.filter(({ isHive }) => isHive)
   const look = (): Promise<ReadonlyMap<string, Examination>> =>
     examineAll(

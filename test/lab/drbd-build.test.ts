@@ -3,12 +3,15 @@
  * finishes; what is not as it should be is named, and nothing that may hold data is written over. The tests build on each other.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { HiveEvent } from '../../coordinator/events.ts'
 import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { nodesReady, power, signalProcess } from './harness/breaking.ts'
 import { eventually } from './harness/eventually.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
+import { leftovers } from './harness/leftovers.ts'
 import { doctor, healing, whole } from './harness/mirrored-volumes.ts'
 import { openIn, plan } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
@@ -29,8 +32,10 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
   })
 
   after(async () => {
+    const namespace = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
     await site.destroy()
     await drbd.stop()
+    assert.deepEqual(leftovers(namespace, drbd.folder), [])
   })
 
   const isWhole = (volume: string): Promise<void> => whole(site, hives, volume)
@@ -174,26 +179,37 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     await isWhole('third_data')
   })
 
-  test('volumes grow with their file systems while services write to them; smaller ones are refused', async () => {
+  test('volumes grow with their file systems while services write to them; smaller ones are refused', async (context) => {
     await site.succeed(['deploy'])
-    const records = new Records(site, 'records', 'records_data')
+    const services = [
+      { service: 'ledger', volume: 'ledger_data', before: '320M', after: '400M', least: 350 },
+      { service: 'records', volume: 'records_data', before: '64M', after: '96M', least: 80 },
+    ]
+    // ext4 in use grows for who has CAP_SYS_RESOURCE only.
+    const growing = services.filter(({ service }) => service === 'ledger' || mayResizeExt4())
+    if (growing.length < services.length) context.diagnostic('ext4 is left as it is: without CAP_SYS_RESOURCE this kernel does not grow it')
+    const followed = growing.map((one) => ({ ...one, records: new Records(site, one.service, one.volume) }))
     try {
-      const writer = await records.writesElsewhere('p-hive0.mirror')
-      site.edit('inventory/services.yml', (text) => text.replace('size: 64M', 'size: 96M').replace('size: 320M', 'size: 400M'))
+      const writers = await Promise.all(followed.map(({ records }) => records.writesElsewhere('p-hive0.mirror')))
+      for (const { before, after } of growing) site.edit('inventory/services.yml', (text) => text.replace(`size: ${before}`, `size: ${after}`))
       await site.succeed(['build-volumes'])
-      const size = async (host: string, name: string): Promise<number> =>
-        Number(await site.onHost(host, `df --output=size -BM /var/lib/docker/volumes/${name}/_data | tail -1 | tr -d M`))
-      assert.ok((await size(writer, 'records_data')) > 80, 'ext4')
-      const ledger = new Records(site, 'ledger', 'ledger_data')
-      assert.ok((await size((await ledger.hostSeenBy('p-hive0.mirror')) ?? '', 'ledger_data')) > 350, 'xfs')
-      await records.assertWhole(writer)
-      await isWhole('records_data')
+      for (const [index, { records, volume, least }] of followed.entries()) {
+        const writer = writers[index] ?? ''
+        const size = Number(await site.onHost(writer, `df --output=size -BM /var/lib/docker/volumes/${volume}/_data | tail -1 | tr -d M`))
+        assert.ok(size > least, `${volume} has ${size} MB on ${writer}`)
+        await records.assertWhole(writer)
+      }
       await nothingToDo()
-
-      site.edit('inventory/services.yml', (text) => text.replace('size: 96M', 'size: 64M'))
-      assert.match(openIn(await plan(site, '--only', 'build-volumes')).join('\n'), /records_data has \d+ bytes.*a volume is not made smaller/)
     } finally {
-      records.stop()
+      for (const { records } of followed) records.stop()
     }
+    site.edit('inventory/services.yml', (text) => text.replace('size: 400M', 'size: 320M'))
+    assert.match(openIn(await plan(site, '--only', 'build-volumes')).join('\n'), /ledger_data has \d+ bytes.*a volume is not made smaller/)
   })
 })
+
+/** Bit 24 of the capabilities that processes of this machine, and so of its hosts, can have. */
+const mayResizeExt4 = (): boolean => {
+  const [, bits = '0'] = /^CapBnd:\s+([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return ((BigInt(`0x${bits}`) >> 24n) & 1n) === 1n
+}

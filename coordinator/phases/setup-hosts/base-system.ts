@@ -29,6 +29,8 @@ export const packages = (site: Site, host: Host): Step => {
   const repository = host.isRepository && !site.registry.inContainer ? ['docker-registry'] : []
   // File systems of mirrored volumes are made and grown on the hosts.
   const fileSystems = host.isHive && mirrorsHere(site) ? ['e2fsprogs', 'xfsprogs'] : []
+  // Part of util-linux and of what lvm2 brings on EL: sfdisk, and the check of a thin pool's metadata.
+  const diskTools = fileSystems.length > 0 ? ['fdisk', 'thin-provisioning-tools'] : []
   const nfs = host.isHive && site.volumes.some(({ kind, stages }) => kind === 'nfs' && stages.includes(site.stage))
   return hostStep(
     host,
@@ -36,7 +38,7 @@ export const packages = (site: Site, host: Host): Step => {
     'packages',
     'ensurePackages',
     {
-      apt: [...common, ...fileSystems, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
+      apt: [...common, ...fileSystems, ...diskTools, 'ansible', 'docker.io', 'hostname', 'python3', ...repository, ...(nfs ? ['nfs-common'] : [])].sort(),
       // Without python3-libselinux Ansible's modules write no file where SELinux is on.
       dnf: [
         ...common,

@@ -31,7 +31,15 @@ const wrapped = ['modprobe', 'modinfo', 'lsmod', 'journalctl', 'dmesg', 'dd', 'b
 
 /** A folder with the .deb files, fetched once and kept in the cache. */
 export const packageFolder = (signal: AbortSignal): Promise<string> =>
-  unpackedPackages({ name: 'fake-drbd', packages: ['drbd-utils', 'xfsprogs', 'libinih1', 'liburcu8', 'libicu72'], useless: [], archives: true }, signal)
+  unpackedPackages(
+    {
+      name: 'fake-drbd',
+      packages: ['drbd-utils', 'xfsprogs', 'libinih1', 'liburcu8', 'libicu72', 'fdisk', 'thin-provisioning-tools'],
+      useless: [],
+      archives: true,
+    },
+    signal,
+  )
 
 /** Writes the wrappers into a host by its process 1, at once: nothing in it has run a tool yet. */
 export function writeWrappers(leader: number): void {

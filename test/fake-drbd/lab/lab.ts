@@ -9,9 +9,10 @@ import type { StageFolder } from '../../../coordinator/providers/nspawn/stage-fo
 import { withMetadata } from '../metadata.ts'
 import type { Call, Reply } from './call-server.ts'
 import { type LvmTool, lvmTools } from './fake-lvm.ts'
-import type { FakeMachine, Outcome } from './fake-machine.ts'
+import type { FakeMachine, Mounted, Outcome } from './fake-machine.ts'
 import { captureInHost, installPackages, realDrbdmeta, writeWrappers } from './host-software.ts'
 import { LogicalVolumes } from './logical-volumes.ts'
+import { loopMajor } from './loop-devices.ts'
 import { NetworkResident } from './network-resident.ts'
 import { SharedDisk } from './shared-disk.ts'
 import { hostsOf, stageOf } from './stage-hosts.ts'
@@ -23,6 +24,8 @@ interface Running {
   readonly leader: number
   readonly resident: NetworkResident
   mountinfo: string
+  /** What that says of loop devices, by MAJOR:MINOR. */
+  mounts: ReadonlyMap<string, Exclude<Mounted, 'no'>>
   /** modprobe was called, or a command that does it by itself. */
   moduleLoaded: boolean
   /** Commands that follow events. */
@@ -70,7 +73,7 @@ export class Lab {
       const known = this.#running.get(name)
       if (known?.resident === resident) this.#powerLost(known)
     })
-    this.#running.set(name, { name, address, leader, resident, mountinfo: '', moduleLoaded: false, followers: new Set() })
+    this.#running.set(name, { name, address, leader, resident, mountinfo: '', mounts: new Map(), moduleLoaded: false, followers: new Set() })
     this.#machine.power(name, true)
     this.note(`${name}: on`)
     installPackages(leader).catch((error: unknown) => this.note(`${name}: ${String(error)}`))
@@ -102,14 +105,16 @@ export class Lab {
   }
 
   #watchMounts(host: Running): void {
+    let text: string
     try {
-      host.mountinfo = readFileSync(`/proc/${host.leader}/mountinfo`, 'utf8')
+      text = readFileSync(`/proc/${host.leader}/mountinfo`, 'utf8')
     } catch {
       this.#powerLost(host)
       return
     }
+    if (text !== host.mountinfo) Object.assign(host, { mountinfo: text, mounts: mountsOf(text) })
     for (const [name, disk] of this.#disks)
-      disk.watch(host.name, host.mountinfo, {
+      disk.watch(host.name, host.mounts, {
         mounted: (minor, how) => {
           this.note(`${host.name}: ${name} mounted: ${how}`)
           this.#machine.mounted(host.name, minor, how)
@@ -264,6 +269,15 @@ export class Lab {
 
 /** Programs with which disks are read, and the real ones. */
 const readers: Readonly<Record<string, string>> = { dd: '/usr/bin/dd', blkid: '/usr/sbin/blkid', wipefs: '/usr/sbin/wipefs' }
+
+function mountsOf(mountinfo: string): ReadonlyMap<string, Exclude<Mounted, 'no'>> {
+  const lines = mountinfo.split('\n').map((line) => [line.split(' ')[2] ?? '', line] as const)
+  return new Map(
+    lines
+      .filter(([device]) => device.startsWith(`${loopMajor}:`))
+      .map(([device, line]) => [device, / - \S+ \S+ (?:\S+,)?ro(?:,|$)/.test(line) ? 'read-only' : 'writable']),
+  )
+}
 
 function give(reply: Reply, { code, stdout, stderr }: Outcome): void {
   if (stdout !== '') reply.out(stdout)

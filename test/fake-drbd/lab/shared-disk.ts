@@ -85,24 +85,26 @@ export class SharedDisk {
   #attach(host: string, leader: number, minor: number): HostDevice {
     const loop = attachLoop(this.#imageOf(host))
     this.#ghosts = this.#ghosts.filter((ghost) => ghost.loop !== loop)
-    const device: HostDevice = { leader, minor, loop, mounted: 'no', written: sectorsWritten(loop), dead: false, dying: undefined }
+    const device: HostDevice = { leader, minor, loop, mounted: 'no', written: 0, dead: false, dying: undefined }
     this.#devices.set(host, device)
     return device
   }
 
-  /** Looks at a host's mounts (its /proc/PID/mountinfo) and at what it wrote, and tells what is new. */
-  watch(host: string, mountinfo: string, news: DeviceNews): void {
+  /** Looks at how a host has it mounted and at what it wrote, and tells what is new. `mounts`: of the host, by MAJOR:MINOR. */
+  watch(host: string, mounts: ReadonlyMap<string, Exclude<Mounted, 'no'>>, news: DeviceNews): void {
     const device = this.#devices.get(host)
     if (device === undefined) return
-    const written = sectorsWritten(device.loop)
-    if (written > device.written) news.written(device.minor, (written - device.written) / 2)
-    device.written = written
-    const [line] = mountinfo.split('\n').filter((text) => text.split(' ')[2] === `${loopMajor}:${device.loop}`)
-    const now = line === undefined ? 'no' : / - \S+ \S+ (?:\S+,)?ro(?:,|$)/.test(line) ? 'read-only' : 'writable'
+    const now = mounts.get(`${loopMajor}:${device.loop}`) ?? 'no'
+    if (device.mounted !== 'no') {
+      const written = sectorsWritten(device.loop)
+      if (written > device.written) news.written(device.minor, (written - device.written) / 2)
+      device.written = written
+    }
     // Out of sight is not yet closed: a container or a lazy unmount may hold it.
     if (now === device.mounted || (now === 'no' && isClaimed(device.loop))) return
     device.mounted = now
     if (now === 'no') device.dead = false
+    else device.written = sectorsWritten(device.loop)
     news.mounted(device.minor, now)
   }
 

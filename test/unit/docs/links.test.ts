@@ -16,6 +16,29 @@ it('links in documents lead to files that are there', () => {
   assert.deepEqual(broken, [])
 })
 
+/** As GitHub makes them from headings. */
+const anchors = (text: string): ReadonlySet<string> =>
+  new Set(
+    [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+
+it('links to headings lead to headings that are there', () => {
+  const broken = documents.flatMap((document) =>
+    [...readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)]
+      .filter(([, target = '', anchor = '']) => {
+        const path = target === '' ? document : join(dirname(document), target)
+        return !path.endsWith('.md') || !existsSync(join(root, path)) || !anchors(readFileSync(join(root, path), 'utf8')).has(anchor)
+      })
+      .map(([, target, anchor]) => `${document}: ${target}#${anchor}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
 it('every RPC is named in agent.md', async () => {
   const { rules } = await import('../../../proto/roles.ts')
   const text = readFileSync(join(root, 'docs/agent.md'), 'utf8')
