@@ -216,7 +216,7 @@ export class Lab {
     if (argv[0] === 'connect') this.#seeForeignPorts(host)
     const outcome = await this.#machine.run(host.name, argv)
     // What the command changed is to be seen in the host's /dev when it returns.
-    this.step()
+    if (!readingCommands.has(argv[0] ?? '') && !readingCommands.has(argv[1] ?? '')) this.step()
     return outcome
   }
 
@@ -266,6 +266,9 @@ export class Lab {
     await Promise.all([...this.#disks.values()].map((disk) => disk.settled()))
   }
 }
+
+/** Commands of drbdsetup that change nothing; of some, the minor stands before them. */
+const readingCommands = new Set(['status', 'show', 'show-gi', 'get-gi', 'events2', 'dstate', 'cstate', 'role'])
 
 /** Programs with which disks are read, and the real ones. */
 const readers: Readonly<Record<string, string>> = { dd: '/usr/bin/dd', blkid: '/usr/sbin/blkid', wipefs: '/usr/sbin/wipefs' }
