@@ -11,7 +11,7 @@ import { MirroredStage } from './mirrored-stage.ts'
 import { seconds } from './report.ts'
 import { median } from './statistics.ts'
 
-const runsOfEach = 4
+const runsOfEach = 3
 const service = 'web'
 const volume = 'web_data'
 const port = 8080
