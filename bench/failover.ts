@@ -96,18 +96,19 @@ interface Times {
   readonly down: number
   /** Of each container of the service that was made after that. */
   readonly created: readonly number[]
+  /** The container that runs was connected to its network: the first that docker does when it is told to start it. */
+  readonly told: number
   readonly primary: number
   readonly started: number
   readonly answered: number
 }
 
-function splitOf(leader: boolean, { off, down, created, primary, started, answered }: Times): FailoverRun {
-  const last = created.at(-1) ?? Number.NaN
+function splitOf(leader: boolean, { off, down, created, told, primary, started, answered }: Times): FailoverRun {
   return {
     leader,
     attempts: created.length,
     whole: answered - off,
-    split: { detect: down - off, restart: last - down, promote: primary - last, mount: started - primary, serve: answered - started },
+    split: { detect: down - off, restart: told - down, promote: primary - told, mount: started - primary, serve: answered - started },
   }
 }
 
@@ -118,24 +119,27 @@ async function timesOn(stage: MirroredStage, target: string, gone: string, off: 
     const said = await stage.site.onHost(target, `docker events --since ${(off / 1000).toFixed(3)} --until $(date +%s) ${filter} --format '{{json .}}'`)
     return said.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as DockerEvent]))
   }
-  const [nodes, containers, log] = await Promise.all([
+  const [nodes, containers, networks, log] = await Promise.all([
     events('type=node'),
     events('type=container', `label=com.docker.swarm.service.name=${service}`),
+    events('type=network', 'event=connect'),
     stage.site.onHost(target, `journalctl -k -o short-unix --since @${Math.floor(off / 1000)}`),
   ])
   const down = nodes.find(({ Actor }) => Actor.Attributes['name'] === shortName(gone) && Actor.Attributes['state.new'] === 'down')
   const created = containers.filter(({ Action }) => Action === 'create')
   const started = containers.findLast(({ Action }) => Action === 'start')
+  const told = networks.find(({ Actor }) => Actor.Attributes['container'] === started?.Actor.ID)
   const primaries = [...log.matchAll(new RegExp(`^(\\S+) \\S+ kernel: drbd ${volume}: .*role\\( Secondary -> Primary \\)`, 'gm'))]
   const primary = primaries.map(([, seconds]) => Number(seconds) * 1000).findLast((at) => at >= off)
-  if (down === undefined || started === undefined || primary === undefined)
-    throw new Error(`${target} does not tell of the failover: ${JSON.stringify({ nodes, containers, log })}`)
-  return { down: down.timeNano / 1e6, created: created.map(({ timeNano }) => timeNano / 1e6), primary, started: started.timeNano / 1e6 }
+  if (down === undefined || told === undefined || started === undefined || primary === undefined)
+    throw new Error(`${target} does not tell of the failover: ${JSON.stringify({ nodes, containers, networks, log })}`)
+  const at = ({ timeNano }: DockerEvent): number => timeNano / 1e6
+  return { down: at(down), created: created.map(at), told: at(told), primary, started: at(started) }
 }
 
 interface DockerEvent {
   readonly Action: string
-  readonly Actor: { readonly Attributes: Readonly<Record<string, string>> }
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> }
   readonly timeNano: number
 }
 

@@ -175,7 +175,7 @@ export class Lab {
     if (host === undefined) return give(reply, { code: 20, stdout: '', stderr: `fake-drbd knows no host ${name}\n` })
     const reader = readers[tool]
     if (reader !== undefined) {
-      this.#refreshDisks(name)
+      this.#refreshDisks(name, argv)
       return reply.exec([reader, ...argv])
     }
     if (tool === 'drbdsetup' && this.#follow(host, argv, reply)) return
@@ -191,9 +191,11 @@ export class Lab {
     give(reply, outcome)
   }
 
-  #refreshDisks(host: string): void {
+  /** Those that a command names. */
+  #refreshDisks(host: string, argv: readonly string[]): void {
     for (const { resource, backing } of this.#machine.devices(host)) {
-      const file = backing === undefined ? undefined : this.volumesOf(host).fileOf(backing)
+      if (backing === undefined || !argv.some((word) => word.endsWith(backing))) continue
+      const file = this.volumesOf(host).fileOf(backing)
       if (file !== undefined) this.#disks.get(resource)?.copyHead(host, file)
     }
   }
