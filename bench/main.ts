@@ -5,11 +5,13 @@ import { ec2Obstacle } from '../test/ec2/obstacle.ts'
 import { labObstacle } from '../test/lab/obstacle.ts'
 import { measureAws, renderAws } from './aws-plan.ts'
 import type { SiteSize } from './content.ts'
+import { measureFailover, renderFailover } from './failover.ts'
 import { type AgentFigures, measureAgents } from './measure-agents.ts'
 import { type AnsibleFigures, measureAnsible } from './measure-ansible.ts'
 import { measureOurs } from './measure-ours.ts'
+import { measureVolumes, renderVolumes } from './mirrored-volumes.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { type Figures, inShort, type Measurement, machineNow, render } from './report.ts'
+import { type Figures, inShort, type Measurement, machineLine, machineNow, render } from './report.ts'
 import { BenchStage } from './stage.ts'
 
 const compared: SiteSize = { services: 50, hosts: 3 }
@@ -62,6 +64,24 @@ const isCompared = (size: SiteSize, { services, hosts }: Options): boolean =>
   size.services === (services.includes(compared.services) ? compared.services : services[0]) &&
   size.hosts === (hosts.includes(compared.hosts) ? compared.hosts : hosts[0])
 
+/** What was asked for: the figures, and the same for people. */
+async function measured(options: Options): Promise<{ readonly figures: object; readonly text: string }> {
+  if (options.aws) {
+    const figures = await measureAws()
+    return { figures, text: renderAws(figures) }
+  }
+  if (options.volumes) {
+    const figures = { machine: machineNow(loadavg()[0] ?? 0), ...(await measureVolumes(say)) }
+    return { figures, text: `${machineLine(figures.machine)}\n\n${renderVolumes(figures)}` }
+  }
+  if (options.failover) {
+    const figures = { machine: machineNow(loadavg()[0] ?? 0), runs: await measureFailover(say) }
+    return { figures, text: `${machineLine(figures.machine)}\n\n${renderFailover(figures.runs)}` }
+  }
+  const figures = await measure(options)
+  return { figures, text: render(figures) }
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2))
   if (options === 'help') {
@@ -73,8 +93,8 @@ async function main(): Promise<number> {
     process.stderr.write(`${options.aws ? '' : 'the bench makes hosts on this machine: '}${obstacle}\n`)
     return 1
   }
-  const figures = options.aws ? await measureAws() : await measure(options)
-  process.stdout.write('plan' in figures ? renderAws(figures) : render(figures))
+  const { figures, text } = await measured(options)
+  process.stdout.write(text)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
   return 0
 }

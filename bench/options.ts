@@ -7,6 +7,10 @@ export interface Options {
   readonly ansible: boolean
   /** Only the plan and the calls of an aws stage, against an emulator. */
   readonly aws: boolean
+  /** Only what mirrored volumes take, on a fake DRBD. */
+  readonly volumes: boolean
+  /** Only what a failover with a mirrored volume takes, on a fake DRBD. */
+  readonly failover: boolean
   /** Where the figures go as JSON. */
   readonly json: string | undefined
 }
@@ -17,6 +21,8 @@ export const usage = `npm run bench -- [options]
   --hosts 3,7          numbers of hive hosts; a repository server comes on top (default: these)
   --no-ansible         leave the Ansible playbook out
   --aws                only the plan of an aws stage and its calls, against an emulator of EC2; needs apt, no root
+  --volumes            only 20 mirrored volumes on 3 hosts, built and looked at again, on a fake DRBD
+  --failover           only a host with a mirrored volume that loses its power, several times, on a fake DRBD
   --json FILE          write the figures there, too
 `
 
@@ -30,16 +36,22 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       hosts: { type: 'string' },
       'no-ansible': { type: 'boolean', default: false },
       aws: { type: 'boolean', default: false },
+      volumes: { type: 'boolean', default: false },
+      failover: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   if (values.help) return 'help'
+  if ([values.aws, values.volumes, values.failover].filter(Boolean).length > 1)
+    throw new RangeError('--aws, --volumes and --failover are measured one at a time')
   return {
     services: numbers('--services', values.services ?? (values.quick ? '50' : '10,50,200'), 1, 999),
     hosts: numbers('--hosts', values.hosts ?? (values.quick ? '3' : '3,7'), 1, 15),
     ansible: !values['no-ansible'],
     aws: values.aws,
+    volumes: values.volumes,
+    failover: values.failover,
     json: values.json,
   }
 }

@@ -27,9 +27,12 @@ export const machineNow = (load: number): Figures['machine'] => ({
 /** Milliseconds, for 50 services on 3 hosts and for an agent's start; kilobytes for an agent. */
 const goals = { first: 15_000, unchanged: 1_500, changed: 3_000, kilobytes: 90_000, listening: 500 }
 
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`
+export const machineLine = ({ cores, model, gigabytes, load }: Figures['machine']): string =>
+  `${cores} cores (${model}), ${gigabytes} GB, load ${load.toFixed(1)} before the start`
+
+export const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`
 const megabytes = (kilobytes: number): string => `${Math.round(kilobytes / 1000)} MB`
-const verdict = (what: string, value: number, goal: number, text: (value: number) => string): string =>
+export const verdict = (what: string, value: number, goal: number, text: (value: number) => string): string =>
   `${value < goal ? 'met   ' : 'missed'}  ${what}: ${text(value)}, the goal is under ${text(goal)}`
 
 /** Of our own figures at one size, in one line. */
@@ -37,7 +40,7 @@ export const inShort = ({ first, converged, unchanged, changed }: OurFigures): s
   `first ${seconds(first)}, then converged ${seconds(converged)}, unchanged ${seconds(unchanged)}, one changed ${seconds(changed)}`
 
 export function render({ machine, measurements, agents }: Figures): string {
-  const parts = [`${machine.cores} cores (${machine.model}), ${machine.gigabytes} GB, load ${machine.load.toFixed(1)} before the start`]
+  const parts = [machineLine(machine)]
   const sizes = new Table({
     head: ['services', 'hosts', 'first, created', 'then converged', 'unchanged', 'one changed', 'then converged', 'Plan calls'],
     style: { head: [], border: [] },

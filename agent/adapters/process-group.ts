@@ -75,9 +75,12 @@ export function runInGroup(argv: readonly [string, ...string[]], options: GroupO
     child.once('error', reject)
     child.once('exit', () => {
       clearTimeout(timer)
+      // A busy agent can find the time over before it has read what came in time. The event loop reads between a timer and setImmediate.
       late = setTimeout(() => {
-        stdout.destroy()
-        stderr.destroy()
+        setImmediate(() => {
+          stdout.destroy()
+          stderr.destroy()
+        })
       }, lateOutput)
     })
     child.once('close', (code, killedBy) => resolve({ code, killedBy, stoppedBy, stdout: out(), stderr: err() }))

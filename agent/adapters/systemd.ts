@@ -59,6 +59,14 @@ export async function systemctl(verb: UnitVerb, name: string, signal: AbortSigna
   await run(['systemctl', verb, name], { signal, timeout: 300_000 })
 }
 
+/**
+ * Lets the next boot start it. systemd itself is not told to read its units again, which takes it a second or more on a busy host and is
+ * asked for by `systemctl enable` each time: a unit that it already knows, or reads when it is started, needs none.
+ */
+export async function enableForNextBoot(name: string, signal: AbortSignal): Promise<void> {
+  await run(['systemctl', 'enable', '--no-reload', name], { signal, timeout: 60_000 })
+}
+
 export async function daemonReload(signal: AbortSignal): Promise<void> {
   await run(['systemctl', 'daemon-reload'], { signal, timeout: 120_000 })
 }

@@ -46,6 +46,9 @@ export const ensureDrbdVolume: Executor<EnsureDrbdVolume> = {
     if (facts.diskBytes !== undefined && facts.diskBytes < spec.sizeBytes && facts.status !== undefined) return change(`grows to ${spec.sizeBytes} bytes`)
     const decision = decideVolume(spec, context.hostName, facts)
     if (decision.kind === 'first-generation') await assertMayMakeVolumes(context.signal)
+    // Attaching it may be left to the step before this one, as after an adjust that broke off: thrown, it counts only where that has nothing to do.
+    if (decision.kind === 'blocked' && facts.status?.devices[0]?.diskState === 'Diskless')
+      throw new HiveError('blocked', decision.reason, { hint: decision.hint })
     return outcome(spec, decision)
   },
 

@@ -139,6 +139,8 @@ export interface Change {
 
 /** Statistics alone make no event, except the progress of a resync. */
 export function changesBetween(before: readonly EventRecord[], after: readonly EventRecord[]): Change[] {
+  // Asked for after each step of the machine, nearly always of objects that stay what they were.
+  if (before.length === after.length && after.every((record, index) => isStill(before[index], record))) return []
   const changes: Change[] = []
   const old = new Map(before.map((record) => [`${record.kind} ${record.key}`, record]))
   const current = new Set(after.map((record) => `${record.kind} ${record.key}`))
@@ -155,6 +157,13 @@ export function changesBetween(before: readonly EventRecord[], after: readonly E
   }
   return changes
 }
+
+/** The same object, no field of which tells anything new. */
+const isStill = (before: EventRecord | undefined, after: EventRecord): boolean =>
+  before?.key === after.key &&
+  before.kind === after.kind &&
+  before.fields.length === after.fields.length &&
+  after.fields.every((one, index) => before.fields[index]?.name === one.name && (one.statistics || before.fields[index]?.value === one.value))
 
 /** Fields that the kernel always tells together. */
 const TOGETHER: Record<EventRecord['kind'], readonly string[]> = {

@@ -213,6 +213,7 @@ export function attachedMetadata(host: HostState, resource: Resource): Metadata 
 
 /** As events2 tells them. */
 export const newestFirst = (resource: Resource): Peer[] => Object.values(resource.peers).sort((a, b) => b.order - a.order)
-export const peersOf = (resource: Resource): Peer[] => Object.values(resource.peers).sort((a, b) => a.nodeId - b.nodeId)
+/** By node id: JavaScript keeps keys that are numbers in their order. */
+export const peersOf = (resource: Resource): Peer[] => Object.values(resource.peers)
 /** A peer that never has a disk: it keeps no bitmap here and has no vote. */
 export const isClientByConfiguration = (peer: Peer): boolean => peer.deviceOptions['bitmap'] === 'no'

@@ -34,17 +34,25 @@ export const reachable = (state: ClusterState, a: string, b: string): boolean =>
 
 /** The other end of a connection: the resource whose path is this one's mirrored, wherever packets can reach it or not. */
 export function otherEnd(state: ClusterState, end: End): End | undefined {
-  const path = end.peer.path
+  const { path } = end.peer
   if (path === undefined) return undefined
-  for (const host of Object.values(state.hosts)) {
-    if (host.name === end.host.name) continue
+  const others = Object.values(state.hosts).filter((host) => host !== end.host)
+  // Nearly always it has the same name there: asked for at every step, it is not searched for among all.
+  for (const host of others) {
+    const resource = host.resources[end.resource.name]
+    const peer = resource === undefined ? undefined : peerAt(resource, path)
+    if (resource !== undefined && peer !== undefined) return { host, resource, peer }
+  }
+  for (const host of others)
     for (const resource of Object.values(host.resources)) {
-      const peer = Object.values(resource.peers).find((one) => one.path?.local === path.remote && one.path.remote === path.local)
+      const peer = peerAt(resource, path)
       if (peer !== undefined) return { host, resource, peer }
     }
-  }
   return undefined
 }
+
+const peerAt = ({ peers }: Resource, { local, remote }: NonNullable<Peer['path']>): Peer | undefined =>
+  Object.values(peers).find(({ path }) => path?.local === remote && path.remote === local)
 
 /** The other end where packets pass and both are connected. */
 export function liveEnd(state: ClusterState, end: End): End | undefined {

@@ -1,7 +1,7 @@
 /** drbd-resource@V.service: the resource is up before docker starts and goes down after docker has stopped, and docker waits for none for long. */
 import pLimit from 'p-limit'
 import { exists, readText, removeFile, rootFile, writeFileAtomic } from '../files.ts'
-import { daemonReload, resetFailed, systemctl } from '../systemd.ts'
+import { daemonReload, enableForNextBoot, resetFailed, systemctl } from '../systemd.ts'
 import { sharedAnswer } from './shared-answer.ts'
 import { storageCommand } from './tools.ts'
 
@@ -81,12 +81,11 @@ export async function applyUnit(name: string, signal: AbortSignal): Promise<void
     if (differs) await writeFileAtomic(templateFile, unitText, rootFile)
     if (required) await removeFile(requiresLink(name))
     if (differs || required) await daemonReload(signal)
-    if (!(await exists(wantsLink(name)))) await systemctl('enable', unitOf(name), signal)
   })
+  if (!(await exists(wantsLink(name)))) await enableForNextBoot(unitOf(name), signal)
   states.forget()
-  if ((await states.get(signal)).get(unitOf(name)) !== 'active') {
-    await resetFailed(unitOf(name), signal)
-    await systemctl('start', unitOf(name), signal)
-  }
+  const state = (await states.get(signal)).get(unitOf(name))
+  if (state === 'failed') await resetFailed(unitOf(name), signal)
+  if (state !== 'active') await systemctl('start', unitOf(name), signal)
   states.forget()
 }

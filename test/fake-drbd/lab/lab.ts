@@ -176,7 +176,7 @@ export class Lab {
     if (host === undefined) return give(reply, { code: 20, stdout: '', stderr: `fake-drbd knows no host ${name}\n` })
     const reader = readers[tool]
     if (reader !== undefined) {
-      this.#refreshDisks(name)
+      this.#refreshDisks(name, argv)
       return reply.exec([reader, ...argv])
     }
     if (tool === 'drbdsetup' && this.#follow(host, argv, reply)) return
@@ -192,9 +192,11 @@ export class Lab {
     give(reply, outcome)
   }
 
-  #refreshDisks(host: string): void {
+  /** Those that a command names. */
+  #refreshDisks(host: string, argv: readonly string[]): void {
     for (const { resource, backing } of this.#machine.devices(host)) {
-      const file = backing === undefined ? undefined : this.volumesOf(host).fileOf(backing)
+      if (backing === undefined || !argv.some((word) => word.endsWith(backing))) continue
+      const file = this.volumesOf(host).fileOf(backing)
       if (file !== undefined) this.#disks.get(resource)?.copyHead(host, file)
     }
   }
@@ -217,7 +219,7 @@ export class Lab {
     if (argv[0] === 'connect') this.#seeForeignPorts(host)
     const outcome = await this.#machine.run(host.name, argv)
     // What the command changed is to be seen in the host's /dev when it returns.
-    this.step()
+    if (!readingCommands.has(argv[0] ?? '') && !readingCommands.has(argv[1] ?? '')) this.step()
     return outcome
   }
 
@@ -261,6 +263,9 @@ export class Lab {
     await Promise.all([...this.#disks.values()].map((disk) => disk.settled()))
   }
 }
+
+/** Commands of drbdsetup that change nothing; of some, the minor stands before them. */
+const readingCommands = new Set(['status', 'show', 'show-gi', 'get-gi', 'events2', 'dstate', 'cstate', 'role'])
 
 /** Programs with which disks are read, and the real ones. */
 const readers: Readonly<Record<string, string>> = { dd: '/usr/bin/dd', blkid: '/usr/sbin/blkid', wipefs: '/usr/sbin/wipefs' }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { type ChildProcess, spawnSync } from 'node:child_process'
+import { channel } from 'node:diagnostics_channel'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { run } from '../../../agent/adapters/command.ts'
@@ -43,6 +45,21 @@ test('a child that keeps the output open does not hold up its end', async () => 
   const { stdout } = await run(shell('sleep 3 & echo done'), { readOnly: true })
   assert.equal(stdout, 'done')
   assert.ok(performance.now() - begun < 2_500)
+})
+
+test('an agent that is too busy to read in time loses no output', async () => {
+  // The event loop stands still from when the program's end was noticed until after the time for late output.
+  const standStill = (message: unknown): void => {
+    const { process: child } = message as { readonly process: ChildProcess }
+    process.nextTick(() => child.once('exit', () => void spawnSync('sleep', ['1.5'])))
+  }
+  channel('child_process').subscribe(standStill)
+  try {
+    const { stdout } = await run(shell('{ sleep 0.3; head -c 100000 /dev/zero | tr "\\0" x; } &'), { readOnly: true })
+    assert.equal(stdout.length, 100_000)
+  } finally {
+    channel('child_process').unsubscribe(standStill)
+  }
 })
 
 test('a program that is not there, or is killed, is a failed command', async () => {
