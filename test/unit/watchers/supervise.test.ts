@@ -284,6 +284,7 @@ suite('whatever is seen', () => {
           }
         }
       }),
+      { numRuns: 300 },
     )
     assert.ok(actions > 50, `only ${actions} actions came about`)
   })
