@@ -80,7 +80,8 @@ const phaseTime = (run: CommandOutcome): number => told(run, 'phase.finished').f
 /** Its log has a line `TIME HOST: TOOL ARGUMENTS: CODE` a call. */
 function mostCalls(log: string): number {
   const calls = new Map<string, number>()
-  for (const [, host = ''] of log.matchAll(/^\S+ (\S+): (?:drbd|lv|vg|pv|mod|lsmod|journalctl|dmesg)/gm)) calls.set(host, (calls.get(host) ?? 0) + 1)
+  for (const [, host = ''] of log.matchAll(/^\S+ (\S+): (?:drbd(?:setup|meta)|lv|vg|pv|mod|lsmod|journalctl|dmesg|dd |blkid|wipefs)/gm))
+    calls.set(host, (calls.get(host) ?? 0) + 1)
   return Math.max(0, ...calls.values())
 }
 

@@ -7,9 +7,9 @@ import { allEnds, connectionLabel, type End, hasDisk, label, liveEnd, primaryBes
 /** Outdated disks beside one that is up to date: the same generation is the same data, an older one is copied. */
 export function healOutdated(world: World): void {
   for (const end of allEnds(world.state)) {
+    if (end.resource.device?.disk !== 'Outdated') continue
     const other = liveEnd(world.state, end)
-    const { device } = end.resource
-    if (other === undefined || device?.disk !== 'Outdated' || other.resource.device?.disk !== 'UpToDate' || end.peer.replication !== 'Established') continue
+    if (other === undefined || other.resource.device?.disk !== 'UpToDate' || end.peer.replication !== 'Established') continue
     if (seesPrimaryOnlyThroughOthers(world.state, end)) continue
     const [mine, theirs] = [attachedMetadata(end.host, end.resource), attachedMetadata(other.host, other.resource)]
     if (mine === undefined || theirs === undefined) continue

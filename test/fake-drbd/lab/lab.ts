@@ -177,6 +177,7 @@ export class Lab {
     const reader = readers[tool]
     if (reader !== undefined) {
       this.#refreshDisks(name, argv)
+      this.note(`${name}: ${tool} ${argv.join(' ')}: handed on`)
       return reply.exec([reader, ...argv])
     }
     if (tool === 'drbdsetup' && this.#follow(host, argv, reply)) return
