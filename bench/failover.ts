@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- --failover`: a service with a mirrored volume, and the host that it runs on loses its power. The time until the service
  * answers elsewhere is split where docker's events, DRBD's kernel log and a client say so; all hosts are on this machine and share its clock.
- * DRBD's kernel is a fake: it needs no time to become Primary, and misses a silent peer sooner than DRBD.
+ * DRBD's kernel is a fake: a host is Primary for it once it sees the mount, and it misses a silent peer sooner than DRBD.
  */
 import Table from 'cli-table3'
 import { nodesReady, power } from '../test/lab/harness/breaking.ts'

@@ -103,7 +103,7 @@ async function measureCall(stage: MirroredStage): Promise<VolumeFigures['call']>
   return { fake: await time('drbdsetup status --json'), real: await time('/usr/lib/fake-drbd/drbdsetup --version') }
 }
 
-/** Milliseconds, for a second deploy of them. */
+/** Milliseconds, for the phase when there is nothing left to do. */
 const goal = 1_000
 
 export function renderVolumes({ volumes, first, again, call }: VolumeFigures): string {
@@ -120,7 +120,7 @@ export function renderVolumes({ volumes, first, again, call }: VolumeFigures): s
   return [
     table.toString(),
     `one call of the fake's drbdsetup: ${Math.round(call.fake)} ms; one start of the real one: ${Math.round(call.real)} ms`,
-    verdict(`${volumes} mirrored volumes again`, again.whole, goal, seconds),
+    verdict(`build-volumes again, ${volumes} mirrored volumes`, again.phase, goal, seconds),
     '',
   ].join('\n')
 }

@@ -168,6 +168,13 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     assert.deepEqual(await doctor(site, 'records_data'), [])
   })
 
+  test('an adjust that broke off before it had attached the disk is gone on with by the next run', async () => {
+    await site.onHost('p-hive0.mirror', 'drbdadm disconnect second_data && drbdadm detach second_data')
+    await site.succeed(['build-volumes'])
+    await isWhole('second_data')
+    await nothingToDo()
+  })
+
   test('the disk of another host is named, and its metadata is not written over', async () => {
     const host = 'p-hive2.mirror'
     await site.onHost(host, 'drbdadm down third_data')
