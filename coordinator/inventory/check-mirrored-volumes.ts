@@ -51,8 +51,8 @@ const teller = ({ use }: VolumeDefinition, findings: Findings): Teller => ({
 
 /** The name is that of a docker volume, a logical volume, a resource and a file. */
 const checkName = ({ name }: Volume, tell: Teller): void => {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name) || name === 'all')
-    tell.problem('source', `'${name}' can't be the name of a mirrored volume`, 'use letters, digits, _ . and -, a letter or digit first')
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(name) || name === 'all')
+    tell.problem('source', `'${name}' can't be the name of a mirrored volume`, 'use two or more letters, digits, _ . and -, a letter or digit first')
 }
 
 const checkDisks = (volume: Volume, hives: readonly Host[], tell: Teller): void => {

@@ -116,14 +116,14 @@ b:
   image: {from: nginx, roles: [addon]}
   replicas: 2
   labels: {a: "{{ where }}"}
-  volumes: [{source: d, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}]
+  volumes: [{source: dd, target: /d, type: volume, drbd: {size: 1G, fstype: xfs}}]
 `),
       'inventory/group_vars/all.yml': 'where: all\n',
       'inventory/group_vars/services/10-a.yml': 'where: services\n',
       'inventory/group_vars/production.yml': 'where: production\n',
       'inventory/host_vars/web.json': '{"hive_replicas": 3}',
       'inventory/host_vars/image_web.yml': 'hive_from: "nginx:{{ version }}"\nversion: "1.27"\n',
-      'inventory/host_vars/volume_d.yaml': 'hive_volume: {name: d, drbd: {size: 5G, fstype: ext4, device_id: 1}}\n',
+      'inventory/host_vars/volume_dd.yaml': 'hive_volume: {name: dd, drbd: {size: 5G, fstype: ext4, device_id: 1}}\n',
       'inventory/host_vars/hive_default_network.yml': 'hive_network_attachable: no\n',
       'inventory/host_vars/p-hive1.test.example.com': 'hive_agent_port: 12345\n',
     })
@@ -282,7 +282,7 @@ stages:
     const root = siteFolder(context, {
       'inventory/hive.yml': `${hive}${hive.slice(hive.indexOf('  private:')).replace('private', 'staging')}`,
       'inventory/s.yml': services(
-        'a:\n  image: a\n  volumes:\n  - {source: v, target: /v, type: volume, drbd: {size: 1G, fstype: xfs, diskless: [s-hive0.test.example.com]}}\n',
+        'a:\n  image: a\n  volumes:\n  - {source: vv, target: /v, type: volume, drbd: {size: 1G, fstype: xfs, diskless: [s-hive0.test.example.com]}}\n',
       ),
     })
     assert.deepEqual((await loadSite({ root, env: {} })).volumes[0]?.diskless, ['s-hive0.test.example.com'])

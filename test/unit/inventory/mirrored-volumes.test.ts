@@ -11,6 +11,7 @@ const host = (index: number) => `s-hive${index}.test.example.com`
 
 interface Written {
   readonly hosts?: number
+  readonly name?: string
   readonly drbd?: string
   readonly service?: string
   readonly variables?: string
@@ -18,7 +19,10 @@ interface Written {
   readonly stage?: string
 }
 
-async function load(context: TestContext, { hosts = 4, drbd = '{size: 1G, fstype: xfs}', service = '', variables = '', more = {}, stage }: Written) {
+async function load(
+  context: TestContext,
+  { hosts = 4, name = 'data', drbd = '{size: 1G, fstype: xfs}', service = '', variables = '', more = {}, stage }: Written,
+) {
   const root = siteFolder(context, {
     'inventory/hive.yml': `plugin: hive_inventory
 name: test.example.com
@@ -30,7 +34,7 @@ services:
   db:
     image: mariadb
 ${service === '' ? '' : `    ${service}\n`}    volumes:
-    - {source: d, target: /d, type: volume, drbd: ${drbd}}
+    - {source: ${name}, target: /d, type: volume, drbd: ${drbd}}
 `,
     ...(variables === '' ? {} : { 'inventory/group_vars/all.yml': variables }),
     ...more,
@@ -98,10 +102,10 @@ test('a volume has what DRBD needs, with the defaults of hive-builder', async (c
 test('no host with a disk, more than eight, an unknown volume group: refused at the place', async (context) => {
   const all = [0, 1, 2].map(host).join(', ')
   assert.deepEqual(await mistakes(context, { drbd: `{size: 1G, fstype: xfs, diskless: [${all}]}` }), [
-    "inventory/s.yml:6 no host of the stage would hold a disk of 'd' — leave hosts out of diskless, or away with hive_no_mirrored_device",
+    "inventory/s.yml:6 no host of the stage would hold a disk of 'data' — leave hosts out of diskless, or away with hive_no_mirrored_device",
   ])
   assert.match((await mistakes(context, { variables: 'hive_no_mirrored_device: True\n' })).join(), /no host of the stage would hold a disk/)
-  assert.match((await mistakes(context, { hosts: 10 })).join(), /s\.yml:6 9 hosts would hold a disk of 'd', the most are 8/)
+  assert.match((await mistakes(context, { hosts: 10 })).join(), /s\.yml:6 9 hosts would hold a disk of 'data', the most are 8/)
   assert.match(
     (await mistakes(context, { drbd: '{size: 1G, fstype: xfs, vgname: drbdgv}' })).join(),
     /s\.yml:6 s-hive0\.test\.example\.com has no volume group 'drbdgv' in hive_mirrored_disk_devices — did you mean drbdvg/,
@@ -134,9 +138,9 @@ test('a service for which no host with a disk is left is refused at its place', 
 
 test('one disk, two hosts, a small xfs are notices', async (context) => {
   const told = await notices(context, { drbd: `{size: 52M, fstype: xfs, diskless: [${host(0)}, ${host(2)}]}` })
-  assert.match(told, /inventory\/s\.yml:6:\d+: .*'d' is on the disk of one host alone/)
+  assert.match(told, /inventory\/s\.yml:6:\d+: .*'data' is on the disk of one host alone/)
   assert.match(told, /inventory\/s\.yml:6:\d+: .*mkfs\.xfs makes no file system below 300 MB/)
-  assert.match(await notices(context, { hosts: 3 }), /'d' has two hosts/)
+  assert.match(await notices(context, { hosts: 3 }), /'data' has two hosts/)
   assert.doesNotMatch(await notices(context, { drbd: '{size: 301M, fstype: xfs}' }), /two hosts|one host|300 MB/)
   assert.doesNotMatch(await notices(context, { drbd: '{size: 52M, fstype: ext4}' }), /300 MB/)
 })
@@ -150,9 +154,18 @@ test('nothing of this is said where hosts share folders, unless they are to have
 })
 
 test('a volume that is not written any more stays, and is told', async (context) => {
-  const more = { '.hive/persistents.yml': 'drbd_device_map: {staging: {d: 4, old: 3}}\nallocations_per_stage: {global: true}\n' }
+  const more = { '.hive/persistents.yml': 'drbd_device_map: {staging: {data: 4, old: 3}}\nallocations_per_stage: {global: true}\n' }
   const site = await load(context, { more })
   assert.equal(site.volumes[0]?.deviceId, 4)
   assert.ok(site.notices.some((notice) => /^the volume 'old' \(device id 3\) is not in the inventory any more .*hivecoord volume delete old/.test(notice)))
-  assert.ok(!site.notices.some((notice) => notice.includes("'d'")))
+  assert.ok(!site.notices.some((notice) => notice.includes("'data'")))
+})
+
+test('a name that docker, LVM or DRBD would not take is refused at its place', async (context) => {
+  for (const name of ['d', 'all', '-data', 'my data'])
+    assert.match(
+      (await mistakes(context, { name: JSON.stringify(name) })).join(),
+      /s\.yml:6 '.+' can't be the name of a mirrored volume — use two or more letters/,
+      name,
+    )
 })
