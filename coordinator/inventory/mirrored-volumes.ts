@@ -21,11 +21,10 @@ export const mirroredVolumesOf = (site: Pick<Site, 'volumes' | 'stage'>): readon
   site.volumes.filter(({ kind, stages }) => kind === 'drbd' && stages.includes(site.stage))
 
 /**
- * Whether hosts of this stage are made ready for DRBD: it has a mirrored volume, or disks for them. hive-builder looks at the disks alone,
- * but not on servers that it did not make.
+ * Whether hosts of this stage are made ready for DRBD: it has a mirrored volume. hive-builder looks at disks for them instead, and needs a kernel
+ * module also where no volume does.
  */
-export const mirrorsHere = (site: Stage & Pick<Site, 'volumes' | 'stage'>): boolean =>
-  mirrorsWithDrbd(site) && (mirroredVolumesOf(site).length > 0 || site.hosts.some((host) => host.isHive && host.settings.mirroredDiskSizeGb !== undefined))
+export const mirrorsHere = (site: Stage & Pick<Site, 'volumes' | 'stage'>): boolean => mirrorsWithDrbd(site) && mirroredVolumesOf(site).length > 0
 
 /** The pool of a volume on a host; undefined where the host has none of that name. */
 export const poolOn = (volume: Pick<Volume, 'volumeGroup'>, host: Pick<Host, 'settings'>): MirroredPool | undefined =>
