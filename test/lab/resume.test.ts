@@ -96,7 +96,8 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
     context.diagnostic(`killed ${killed.length} times`)
     for (const phase of phaseNames)
       for (const code of ['phase.started', 'phase.planned', 'phase.finished']) assert.ok(points.has(code, phase), `${code} ${phase}`)
-    for (const phase of phaseNames.filter((name) => name !== 'initialize-services'))
+    // initialize-services has no steps here; the two of build-networks may be done by an agent whose coordinator was killed right after it gave them away.
+    for (const phase of phaseNames.filter((name) => name !== 'initialize-services' && name !== 'build-networks'))
       assert.ok(points.has('step.started', phase) || points.has('step.finished', phase), `a step of ${phase}`)
   })
 
