@@ -220,6 +220,7 @@ const newPeer = (nodeId: number, order: number, netOptions: Options): Peer => ({
 function leave(call: Call, resource: Resource, peer: Peer): Result | undefined {
   const end = { host: call.host, resource, peer }
   const by = refusesLeave(call.world, end)
+  if (by === end) return refused(resource.name, NEED_DATA)
   if (by !== undefined) {
     const name = peer.netOptions['_name'] ?? ''
     return refused(resource.name, {

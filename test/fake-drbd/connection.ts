@@ -123,13 +123,18 @@ export function closeInOrder(world: World, end: End): void {
   delete peer.connectAt
 }
 
-/** A node without disk that is Primary and has no other up-to-date copy does not let its last one go. */
+/** A Primary whose own disk is not up to date, or that has none, does not let its last copy go that is: which of the two ends refuses. */
 export function refusesLeave(world: World, end: End): End | undefined {
   const other = liveEnd(world.state, end)
-  if (other === undefined || other.resource.role !== 'Primary' || other.resource.device?.disk !== 'Diskless' || end.resource.device?.disk !== 'UpToDate')
-    return undefined
-  const rest = peersOf(other.resource).some((peer) => peer !== other.peer && peer.state === 'Connected' && peer.disk === 'UpToDate')
-  if (rest) return undefined
-  world.log(other.host, `${label(other.resource)}: State change failed: Need access to UpToDate data (-2)`)
-  return other
+  if (other === undefined) return undefined
+  const keeper = livesOn(end, other) ? end : livesOn(other, end) ? other : undefined
+  if (keeper !== undefined) world.log(keeper.host, `${label(keeper.resource)}: State change failed: Need access to UpToDate data (-2)`)
+  return keeper
 }
+
+/** Whether `one` is Primary by the other's data alone. */
+const livesOn = (one: End, other: End): boolean =>
+  one.resource.role === 'Primary' &&
+  one.resource.device?.disk !== 'UpToDate' &&
+  other.resource.device?.disk === 'UpToDate' &&
+  !peersOf(one.resource).some((peer) => peer !== one.peer && peer.state === 'Connected' && peer.disk === 'UpToDate')

@@ -1,7 +1,7 @@
 /** Time and the world: what happens by itself, and what happens to hosts, cables and disks. */
 import { loseConnection, missedCopy, schedule } from './connection.ts'
 import { handshake } from './handshake.ts'
-import { healOutdated } from './meet-disks.ts'
+import { fillOrphans, healOutdated } from './meet-disks.ts'
 import { considerGeneration, hasSilentPeer } from './promotion.ts'
 import { refresh } from './refresh.ts'
 import { nextResyncEnd, progress } from './resync.ts'
@@ -136,6 +136,7 @@ export function passTime(world: World, now: number): void {
 export function settle(world: World): void {
   refresh(world)
   healOutdated(world)
+  fillOrphans(world)
   refresh(world)
   schedule(world)
 }

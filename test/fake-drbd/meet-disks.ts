@@ -1,7 +1,7 @@
 /** What two disks do when their connection or one of them comes up: whose data is newer, and what follows. */
 import { type Comparison, clearBitmap, compareGenerations } from './generation.ts'
 import { startResync } from './resync.ts'
-import { attachedMetadata, type Metadata, usableKib } from './state.ts'
+import { attachedMetadata, type Metadata, peersOf, usableKib } from './state.ts'
 import { allEnds, connectionLabel, type End, hasDisk, label, liveEnd, primaryBeside, seesPrimaryOnlyThroughOthers, type World } from './world.ts'
 
 /** Outdated disks beside one that is up to date: the same generation is the same data, an older one is copied. */
@@ -16,6 +16,17 @@ export function healOutdated(world: World): void {
     if (mine.current === theirs.current) catchUp(end, other)
     else if (compare(end, mine, other, theirs).strategy.startsWith('target'))
       startResync(world, other, end, compare(end, mine, other, theirs).strategy.endsWith('set-bitmap'))
+  }
+}
+
+/** A disk whose source is gone goes on being filled by another one that is up to date, also by one that it was to fill itself before that was. */
+export function fillOrphans(world: World): void {
+  for (const end of allEnds(world.state)) {
+    const { resource, peer } = end
+    if (resource.device?.disk !== 'Inconsistent' || peersOf(resource).some(({ replication }) => replication === 'SyncTarget')) continue
+    const other = liveEnd(world.state, end)
+    if (other?.resource.device?.disk !== 'UpToDate' || (peer.replication !== 'Established' && peer.replication !== 'PausedSyncS')) continue
+    startResync(world, other, end, true)
   }
 }
 

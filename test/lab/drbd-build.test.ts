@@ -206,6 +206,12 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
         const size = Number(await site.onHost(writer, `df --output=size -BM /var/lib/docker/volumes/${volume}/_data | tail -1 | tr -d M`))
         assert.ok(size > least, `${volume} has ${size} MB on ${writer}`)
         await records.assertWhole(writer)
+        // The new part is copied while the service goes on; as long as it is, a plan says so.
+        await eventually(
+          `the new part of ${volume} is copied`,
+          healing,
+          async () => !(await site.onHost(writer, `drbdadm dstate ${volume}`)).includes('Inconsistent'),
+        )
       }
       await nothingToDo()
     } finally {

@@ -28,14 +28,17 @@ socket.on('end', () => {
 socket.write(JSON.stringify(process.argv.slice(2)) + '\\n')
 `
 
+/** Milliseconds of the cluster's time that bringing it up takes: it begins so long ago, and goes on from now. */
+const connecting = 5_000
+const equalizing = 1_000
+
 /** Hosts that all hold a disk of the resource, are connected and UpToDate. */
 export async function fakeDrbd(hosts: readonly string[], resource: string): Promise<FakeDrbd> {
   const folder = mkdtempSync(join(tmpdir(), 'fake-drbdsetup-'))
   const path = join(folder, 'drbdsetup')
   writeFileSync(path, client)
   chmodSync(path, 0o755)
-  const cluster = new FakeCluster({ hosts, now: Date.now() })
-  const clock = setInterval(() => cluster.tick(Date.now()), 20)
+  const cluster = new FakeCluster({ hosts, now: Date.now() - connecting - equalizing })
   const run = (host: string, ...args: string[]): string => {
     const { code, stdout, stderr } = cluster.host(host).run(args, { now: cluster.state.now })
     if (code !== 0) throw new Error(`${host}: drbdsetup ${args.join(' ')}: ${code} ${stderr}`)
@@ -62,6 +65,7 @@ export async function fakeDrbd(hosts: readonly string[], resource: string): Prom
   const before = process.env['PATH']
   process.env['PATH'] = `${folder}:${before}`
   bringUp(cluster, run, hosts, resource)
+  const clock = setInterval(() => cluster.tick(Date.now()), 20)
   return {
     cluster,
     run,
@@ -103,7 +107,7 @@ function bringUp(cluster: FakeCluster, run: FakeDrbd['run'], hosts: readonly str
     run(host, 'attach', '1', disk, disk, 'internal')
   }
   for (const [id, host] of hosts.entries()) for (const peer of hosts.keys()) if (peer !== id) run(host, 'connect', resource, String(peer))
-  cluster.tick(cluster.state.now + 5_000)
+  cluster.tick(cluster.state.now + connecting)
   run(hosts[0] ?? '', 'new-current-uuid', '--clear-bitmap', '1')
-  cluster.tick(cluster.state.now + 1_000)
+  cluster.tick(cluster.state.now + equalizing)
 }
