@@ -19,42 +19,31 @@ import {
   type VolumeGroup,
   volumeFields,
 } from './lvm-report.ts'
+import { type SharedAnswer, sharedAnswer } from './shared-answer.ts'
 
 export type { LogicalVolume, PhysicalVolume, ThinPool, VolumeGroup } from './lvm-report.ts'
 
 /** Milliseconds. LVM waits for its own lock, and for every disk of the host. */
 const readTimeout = 30_000
 const changeTimeout = 120_000
-const sharedFor = 300
 
 type Report = 'lvs' | 'vgs' | 'pvs'
 const fields: Readonly<Record<Report, readonly string[]>> = { lvs: volumeFields, vgs: groupFields, pvs: physicalFields }
-const shared = new Map<Report, { readonly until: number; readonly text: Promise<string> }>()
+/** Grows with each command that may have changed something, when it begins and when it ends. */
+let changes = 0
+const shared = (command: Report): SharedAnswer<string> =>
+  sharedAnswer(
+    () => runReport(command),
+    () => changes,
+  )
+const reports: Readonly<Record<Report, SharedAnswer<string>>> = { lvs: shared('lvs'), vgs: shared('vgs'), pvs: shared('pvs') }
 const emptyReport = '{"report": []}'
 
 /** Every visible volume that is no pool. Where LVM is not installed there is none. */
-export const readVolumes = async (signal?: AbortSignal): Promise<readonly LogicalVolume[]> => parseVolumes(await report('lvs', signal))
-export const readPools = async (signal?: AbortSignal): Promise<readonly ThinPool[]> => parsePools(await report('lvs', signal))
-export const readGroups = async (signal?: AbortSignal): Promise<readonly VolumeGroup[]> => parseGroups(await report('vgs', signal))
-export const readPhysicalVolumes = async (signal?: AbortSignal): Promise<readonly PhysicalVolume[]> => parsePhysicalVolumes(await report('pvs', signal))
-
-/**
- * One command for all who ask within a moment. It does not end with one asker's signal: the others wait for the same answer, and its
- * deadline is short.
- */
-async function report(command: Report, signal?: AbortSignal): Promise<string> {
-  if (signal?.aborted === true) throw new HiveError('cancelled', `${command} was stopped`)
-  const now = performance.now()
-  const known = shared.get(command)
-  if (known !== undefined && now < known.until) return known.text
-  const text = runReport(command)
-  const entry = { until: now + sharedFor, text }
-  shared.set(command, entry)
-  text.catch(() => {
-    if (shared.get(command) === entry) shared.delete(command)
-  })
-  return text
-}
+export const readVolumes = async (signal?: AbortSignal): Promise<readonly LogicalVolume[]> => parseVolumes(await reports.lvs.get(signal))
+export const readPools = async (signal?: AbortSignal): Promise<readonly ThinPool[]> => parsePools(await reports.lvs.get(signal))
+export const readGroups = async (signal?: AbortSignal): Promise<readonly VolumeGroup[]> => parseGroups(await reports.vgs.get(signal))
+export const readPhysicalVolumes = async (signal?: AbortSignal): Promise<readonly PhysicalVolume[]> => parsePhysicalVolumes(await reports.pvs.get(signal))
 
 async function runReport(command: Report): Promise<string> {
   const argv = [command, '--reportformat', 'json', '--units', 'b', '--nosuffix', '--options', fields[command].join(',')] as const
@@ -68,12 +57,13 @@ async function runReport(command: Report): Promise<string> {
 
 /** Runs one of LVM's commands that change something, and forgets what was read before. */
 export async function lvm(argv: readonly [string, ...string[]], options: CommandOptions = {}): Promise<void> {
+  changes++
   try {
     await storageCommand(argv, { timeout: changeTimeout, ...options })
   } catch (error) {
     throw explained(error)
   } finally {
-    shared.clear()
+    changes++
   }
 }
 

@@ -104,6 +104,10 @@ export async function holdersOf(minor: number, folders: Folders = {}): Promise<r
   ]
 }
 
+/** Of all devices of a resource. */
+export const holdersOfAll = async (devices: readonly { readonly minor: number }[]): Promise<readonly Holder[]> =>
+  (await Promise.all(devices.map(({ minor }) => holdersOf(minor)))).flat()
+
 interface Device {
   readonly path: string
   readonly number: string

@@ -4,8 +4,9 @@ import { HiveError } from '../../proto/errors.ts'
 import { type DrbdChange, drbdEvents } from '../adapters/drbd/events.ts'
 import { drbdKernelLines } from '../adapters/drbd/kernel-log.ts'
 import { readStatus, readStatusOf } from '../adapters/drbd/read-status.ts'
+import { holdersOfAll } from '../adapters/mounts.ts'
 import type { ServerContext } from './context.ts'
-import { carryOut, holdersOfAll } from './drbd/carry-out.ts'
+import { carryOut } from './drbd/carry-out.ts'
 import type { DrbdVerb } from './drbd/decide-operation.ts'
 import { type Caller, type ServiceRegistration, service } from './service.ts'
 
@@ -20,7 +21,7 @@ export const drbdService = (context: ServerContext): ServiceRegistration =>
       async status({ name, logSeconds }, { signal }) {
         const status = await readStatusOf(name, signal)
         const [holders, kernelLog] = await Promise.all([
-          holdersOfAll(status),
+          holdersOfAll(status?.devices ?? []),
           // A host whose kernel log can't be read (a container) still has its status.
           logSeconds === 0 ? [] : drbdKernelLines(name, { sinceSeconds: logSeconds, signal }).catch(() => []),
         ])

@@ -4,12 +4,10 @@ import pc from 'picocolors'
 import type { AgentStatus } from '../../coordinator/index.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
+import { leftOutExitCode } from '../exit-codes.ts'
 import { columns, count, shortHost } from '../render/format.ts'
 import { registerAgentPackage } from './agent-package.ts'
 import { findHost } from './find-host.ts'
-
-/** Done, except for hosts that did not answer. */
-const leftOutExitCode = 5
 
 export function registerAgent(program: Command, app: () => App): void {
   const agent = program.command('agent').description('the agents of the hosts, and their packages')

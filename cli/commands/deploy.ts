@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { type PhaseName, phaseNames } from '../../coordinator/events.ts'
 import type { App } from '../app.ts'
+import { exitCodeOf } from '../exit-codes.ts'
 import { count } from '../render/format.ts'
 import { parseLimit } from './limit.ts'
 import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './phase-options.ts'
@@ -21,9 +22,6 @@ const descriptions: Readonly<Record<PhaseName, string>> = {
   'initialize-services': 'apply initialize_roles inside running services',
 }
 
-/** Done, except for hosts that did not answer: they get their part by the next deploy. */
-const leftOutExitCode = 5
-
 export function registerDeploy(program: Command, app: () => App): void {
   const run = async (command: string, options: DeployOptions): Promise<void> => {
     const { open, renderer } = app()
@@ -42,8 +40,7 @@ export function registerDeploy(program: Command, app: () => App): void {
     const missing =
       result.unreachable.length === 0 ? '' : `${count(result.unreachable.length, 'host')} did not answer and were left out: ${result.unreachable.join(', ')}`
     renderer.result(result, missing)
-    if (!result.ok) process.exitCode = result.errors.every(({ code }) => code === 'cancelled') ? 130 : 1
-    else if (result.unreachable.length > 0) process.exitCode = leftOutExitCode
+    process.exitCode = exitCodeOf(result) ?? process.exitCode
   }
   const allowing = (command: Command): Command =>
     command

@@ -4,12 +4,11 @@ import pc from 'picocolors'
 import { carryOut, type Finding, operationsOf, type Repair, type Stage, type StateName, states } from '../../coordinator/index.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
+import { foundExitCode } from '../exit-codes.ts'
 import { shortHost } from '../render/format.ts'
 import { answerTo, canAsk } from './ask.ts'
 import { findHost } from './find-host.ts'
 
-/** With --exit-code, where something is wrong. */
-const wrongExitCode = 4
 /** Repairs in a row: each is followed by a new look, and what it shows may ask for another. */
 const mostRepairs = 12
 
@@ -54,7 +53,7 @@ export function registerDoctor(program: Command, app: () => App): void {
         findings = await stage.consult(volume, signal)
       }
       renderer.result({ findings: findings.map(asJson), repaired: done }, [...done, ...textOf(findings, volume)].join('\n'))
-      if (options.exitCode === true && findings.length > 0) process.exitCode = wrongExitCode
+      if (options.exitCode === true && findings.length > 0) process.exitCode = foundExitCode
     })
 }
 

@@ -1,7 +1,7 @@
 /** `hivecoord drbd …`: mirrored volumes as DRBD has them on all hosts, and repairs on one of them. */
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import type { DrbdChange, DrbdOperation, DrbdOperationResponse } from '#gen/hive/v1/drbd.ts'
+import type { DrbdChange, DrbdOperation, DrbdOperationResponse, ListDrbdResponse } from '#gen/hive/v1/drbd.ts'
 import type { AgentClient } from '../../coordinator/client/agent-client.ts'
 import { reportOf } from '../../coordinator/client/errors.ts'
 import type { CallOptions } from '../../coordinator/client/method.ts'
@@ -167,19 +167,14 @@ async function look(app: App): Promise<{ readonly stage: Stage; readonly hosts: 
   const stage = await app.open()
   const { signal } = app
   const names = stage.site.hosts.filter(({ isHive }) => isHive).map(({ name }) => name)
-  const reached = await stage.agents.reachAll(names, signal)
-  const hosts = await Promise.all(
-    [...reached].map(async ([host, answer]): Promise<HostStatus> => {
-      if ('error' in answer) return { host, resources: undefined }
-      const answered = await answer.client.drbd.list({}, { signal, deadline: lookDeadline }).catch((error: unknown) => {
-        if (signal.aborted) throw error
-        // It answers, and has no DRBD: its volumes are of another kind.
-        if (error instanceof HiveError && error.code === 'command-failed') return { resources: [] }
-        return { resources: undefined }
-      })
-      return { host, resources: answered.resources }
-    }),
-  )
+  const list = ({ drbd }: AgentClient): Promise<Pick<ListDrbdResponse, 'resources'>> =>
+    drbd.list({}, { signal, deadline: lookDeadline }).catch((error: unknown) => {
+      // It answers, and has no DRBD: its volumes are of another kind.
+      if (error instanceof HiveError && error.code === 'command-failed') return { resources: [] }
+      throw error
+    })
+  const asked = await stage.agents.askAll(names, list, signal)
+  const hosts = [...asked].map(([host, given]): HostStatus => ({ host, resources: 'answer' in given ? given.answer.resources : undefined }))
   return { stage, hosts }
 }
 

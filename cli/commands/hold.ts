@@ -3,15 +3,13 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { SupervisorEvidence, SupervisorStatus } from '#gen/hive/v1/supervisor.ts'
 import type { AgentClient } from '../../coordinator/client/agent-client.ts'
-import { fromCallFailure } from '../../coordinator/client/errors.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
+import { leftOutExitCode } from '../exit-codes.ts'
 import { columns, shortHost } from '../render/format.ts'
 import { findHost } from './find-host.ts'
 import { seconds } from './numbers.ts'
 
-/** Done, except for hosts that did not answer. */
-const leftOutExitCode = 5
 /** Milliseconds. */
 const deadline = 10_000
 
@@ -29,17 +27,8 @@ export function registerHold(program: Command, app: () => App): void {
     const stage = await open()
     const chosen = new Set(names.map((name) => findHost(stage.site, name).name))
     const hosts = stage.site.hosts.map(({ name }) => name).filter((name) => chosen.size === 0 || chosen.has(name))
-    const answers = await Promise.all(
-      hosts.map(async (host): Promise<Answer> => {
-        const reached = await stage.agents.reach(host, signal)
-        if ('error' in reached) return { host, error: reached.error }
-        return ask(reached.client, { signal, deadline }).then(
-          (status) => ({ host, status }),
-          (error: unknown) => ({ host, error: fromCallFailure(error, host, signal) }),
-        )
-      }),
-    )
-    signal.throwIfAborted()
+    const asked = await stage.agents.askAll(hosts, (client) => ask(client, { signal, deadline }), signal)
+    const answers = [...asked].map(([host, given]): Answer => ('error' in given ? { host, error: given.error } : { host, status: given.answer }))
     renderer.result(answers.map(asJson), answers.flatMap((answer) => linesOf(answer, withEvidence)).join('\n'))
     const failed = answers.flatMap(({ error }) => (error === undefined ? [] : [error]))
     if (failed[0] !== undefined && failed.length === answers.length) throw failed[0]

@@ -3,18 +3,16 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { PhaseReport } from '../../coordinator/index.ts'
 import type { App } from '../app.ts'
+import { foundExitCode } from '../exit-codes.ts'
 import { count, disruptionWords } from '../render/format.ts'
 import { errorLines, planLines } from '../render/lines.ts'
 import { parseLimit } from './limit.ts'
 import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './phase-options.ts'
 
-/** With --exit-code: there is something to change. */
-const changesExitCode = 4
-
 export function registerPlan(program: Command, app: () => App): void {
   const command = withLimit(withPhaseChoice(program.command('plan').description('show what a deploy would change; changes nothing')))
   command
-    .option('--exit-code', `exit with ${changesExitCode} where something would change, with 1 where something is blocked`)
+    .option('--exit-code', `exit with ${foundExitCode} where something would change, with 1 where something is blocked`)
     .action(async (options: PhaseOptions & { exitCode?: boolean }) => {
       const { open, renderer } = app()
       const stage = await open({ plans: true })
@@ -27,7 +25,7 @@ export function registerPlan(program: Command, app: () => App): void {
       const changes = reports.flatMap(({ steps }) => steps).filter(({ outcome }) => outcome.kind === 'change').length
       const blocked = reports.flatMap(({ steps, errors }) => [...steps.filter(({ outcome }) => outcome.kind === 'blocked'), ...errors]).length
       renderer.result(planJson(reports), planText(reports, changes, blocked))
-      if (options.exitCode === true && changes > 0) process.exitCode = changesExitCode
+      if (options.exitCode === true && changes > 0) process.exitCode = foundExitCode
       if (options.exitCode === true && blocked > 0) process.exitCode = 1
     })
 }

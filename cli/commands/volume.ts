@@ -2,10 +2,8 @@
 import type { Command } from 'commander'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
+import { exitCodeOf } from '../exit-codes.ts'
 import { askForName } from './ask.ts'
-
-/** As of deploy: done, but for hosts that did not answer. */
-const leftOutExitCode = 5
 
 export function registerVolume(program: Command, app: () => App): void {
   const volume = program.command('volume').description('mirrored volumes of the stage')
@@ -39,7 +37,6 @@ export function registerVolume(program: Command, app: () => App): void {
             ? `volume ${name} is deleted`
             : `volume ${name} is deleted but on ${hosts}, which did not answer: do it again when they are back`,
       )
-      if (!ok) process.exitCode = result.errors.every(({ code }) => code === 'cancelled') ? 130 : 1
-      else if (unreachable.length > 0) process.exitCode = leftOutExitCode
+      process.exitCode = exitCodeOf(result) ?? process.exitCode
     })
 }

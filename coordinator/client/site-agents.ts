@@ -26,6 +26,7 @@ export interface SiteAgentsOptions {
   readonly apart?: ((why: HiveError) => void) | undefined
 }
 
+export type Asked<T> = { readonly answer: T } | { readonly error: HiveError }
 export type Reached = { readonly client: AgentClient; readonly info: InfoResponse } | { readonly error: HiveError }
 
 export class SiteAgents {
@@ -118,6 +119,21 @@ export class SiteAgents {
   /** All named hosts at once. */
   async reachAll(hosts: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, Reached>> {
     return new Map(await Promise.all(hosts.map(async (host) => [host, await this.reach(host, signal)] as const)))
+  }
+
+  /** The same question to all named hosts at once; no answer is an answer, too. Rejects only for `signal`. */
+  async askAll<T>(hosts: readonly string[], ask: (client: AgentClient) => Promise<T>, signal?: AbortSignal): Promise<ReadonlyMap<string, Asked<T>>> {
+    const asking = hosts.map(async (host): Promise<[string, Asked<T>]> => {
+      const reached = await this.reach(host, signal)
+      if ('error' in reached) return [host, reached]
+      return ask(reached.client).then(
+        (answer) => [host, { answer }],
+        (error: unknown) => [host, { error: fromCallFailure(error, host, signal) }],
+      )
+    })
+    const answers = new Map(await Promise.all(asking))
+    signal?.throwIfAborted()
+    return answers
   }
 
   /** A host that stopped answering is asked again next time. */

@@ -10,7 +10,7 @@ import type { Finding } from './finding.ts'
 
 export interface ConsultInput {
   readonly site: Site
-  readonly agents: Pick<SiteAgents, 'reach'>
+  readonly agents: Pick<SiteAgents, 'askAll'>
   /** undefined: all of the stage. */
   readonly volume: string | undefined
   readonly signal: AbortSignal
@@ -53,27 +53,11 @@ async function examineAll(
   hosts: readonly string[],
   { agents, volume, signal }: Pick<ConsultInput, 'agents' | 'volume' | 'signal'>,
 ): Promise<ReadonlyMap<string, Examination>> {
-  let failure: HiveError | undefined
-  const answers = await Promise.all(
-    hosts.map(async (host) => {
-      const reached = await agents.reach(host, signal)
-      if ('error' in reached) {
-        failure ??= reached.error
-        return []
-      }
-      try {
-        return [[host, await reached.client.doctor.examine({ volume: volume ?? '' }, { deadline, signal })] as const]
-      } catch (error) {
-        if (!(error instanceof HiveError) || error.code === 'cancelled') throw error
-        failure ??= error
-        return []
-      }
-    }),
-  )
-  signal.throwIfAborted()
-  const found = new Map(answers.flat())
-  if (found.size === 0) throw failure ?? new HiveError('unreachable', 'the stage has no host that mirrors')
-  return found
+  const asked = await agents.askAll(hosts, ({ doctor }) => doctor.examine({ volume: volume ?? '' }, { deadline, signal }), signal)
+  const found = new Map([...asked].flatMap(([host, given]) => ('answer' in given ? [[host, given.answer] as const] : [])))
+  if (found.size > 0) return found
+  const [failure] = [...asked.values()].flatMap((given) => ('error' in given ? [given.error] : []))
+  throw failure ?? new HiveError('unreachable', 'the stage has no host that mirrors')
 }
 
 const passing = /^(?:Sync|WFBitMap|Paused|Verify|Ahead|Behind)/

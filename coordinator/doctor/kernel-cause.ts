@@ -53,4 +53,4 @@ function followingPeer(lines: readonly string[], index: number): string | undefi
 }
 
 /** Without the clock in front, which differs by where the line was read. */
-export const withoutTime = (line: string): string => line.replace(/^.*?(?=\bdrbd )/, '')
+const withoutTime = (line: string): string => line.replace(/^.*?(?=\bdrbd )/, '')

@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { type ResourceFileSpec, renderResource } from '../../agent/adapters/drbd/resource-file.ts'
 import { globalCommonConf } from '../../coordinator/phases/setup-hosts/mirroring.ts'
 import { run } from '../../coordinator/providers/command.ts'
+import { node, resourceFileSpec } from '../support/resource-file-spec.ts'
 import { unpackedPackages } from '../support/unpacked-packages.ts'
 
 let sbin: string
@@ -35,17 +36,7 @@ async function commands(texts: readonly string[], host: string, command: string,
     .map((line) => line.replaceAll(`${sbin}/`, ''))
 }
 
-const node = (nodeId: number, diskless = false) => ({ name: `s-hive${nodeId}.pdns`, address: `10.0.0.${10 + nodeId}`, nodeId, diskless })
-const spec = (changes: Partial<ResourceFileSpec>): ResourceFileSpec => ({
-  name: 'data',
-  minor: 1,
-  port: 7001,
-  volumeGroup: 'drbdvg',
-  thinPool: 'drbdpool',
-  nodes: [node(0), node(1), node(2, true)],
-  sharedSecret: 'aB3'.repeat(21),
-  ...changes,
-})
+const spec = (changes: Partial<ResourceFileSpec>): ResourceFileSpec => resourceFileSpec({ name: 'data', ...changes })
 
 describe('drbdadm', () => {
   test('brings a volume up with one connection to each other host, and none with a bitmap for one without a disk', async () => {

@@ -7,7 +7,7 @@ import { HiveError } from '../../../proto/errors.ts'
 import { run } from '../command.ts'
 import { exists } from '../files.ts'
 import { deviceNumberOf, devicesInUse, holdersOf } from '../mounts.ts'
-import { drbdKernelLines } from './kernel-log.ts'
+import { type KernelLog, readKernelLog } from './kernel-log.ts'
 import { readMetadata } from './metadata.ts'
 import { type DumpedResource, parseDump } from './parse-dump.ts'
 import { plannedCommands } from './planned-adjust.ts'
@@ -20,20 +20,24 @@ const logTime = 30 * 24 * 3600
 /** Lines of it that travel. */
 const mostLines = 300
 
+/** What is read once for all volumes. */
+interface Common {
+  readonly kernelLog: KernelLog
+  /** By the number of the device. */
+  readonly mounts: Awaited<ReturnType<typeof devicesInUse>>
+}
+
 /** Volumes with a resource file or a resource in the kernel; `only` that one. */
 export async function examineVolumes(host: string, only: string, signal: AbortSignal): Promise<readonly VolumeExamination[]> {
   const [status, files] = await Promise.all([readStatus(signal), resourceFiles()])
   const names = [...new Set([...status.map(({ name }) => name), ...files])].filter((name) => only === '' || name === only).sort()
-  return Promise.all(
-    names.map((name) =>
-      examine(
-        host,
-        name,
-        status.find((resource) => resource.name === name),
-        signal,
-      ),
-    ),
-  )
+  if (names.length === 0) return []
+  const [kernelLog, mounts] = await Promise.all([
+    readKernelLog({ sinceSeconds: logTime, signal }).catch(unlessStopped<KernelLog>({ of: () => [] })),
+    devicesInUse(),
+  ])
+  const statusOf = new Map(status.map((resource) => [resource.name, resource]))
+  return Promise.all(names.map((name) => examine(host, name, statusOf.get(name), { kernelLog, mounts }, signal)))
 }
 
 async function resourceFiles(): Promise<readonly string[]> {
@@ -41,14 +45,13 @@ async function resourceFiles(): Promise<readonly string[]> {
   return entries.filter((entry) => entry.endsWith('.res')).map((entry) => entry.slice(0, -'.res'.length))
 }
 
-async function examine(host: string, name: string, status: DrbdResourceStatus | undefined, signal: AbortSignal): Promise<VolumeExamination> {
+async function examine(host: string, name: string, status: DrbdResourceStatus | undefined, common: Common, signal: AbortSignal): Promise<VolumeExamination> {
   const { file, dumped, text } = await readFile(name, signal)
   const minor = status?.devices[0]?.minor ?? dumped?.minor ?? 0
   const disk = dumped?.disks.get(host) ?? 'none'
-  const [logicalVolume, kernelLines, holders, portOwner, metadata, adjustments] = await Promise.all([
+  const [logicalVolume, holders, portOwner, metadata, adjustments] = await Promise.all([
     disk === 'none' ? false : exists(disk),
-    drbdKernelLines(name, { sinceSeconds: logTime, signal }).catch(unlessStopped<readonly string[]>([])),
-    heldBy(minor),
+    heldBy(minor, common.mounts),
     portOwnerOf(dumped?.port ?? 0, status, signal),
     metadataOf(minor, disk, status, signal),
     file === undefined || file.error !== '' ? [] : plannedCommands(name, text, signal).catch(unlessStopped<readonly string[]>([])),
@@ -59,7 +62,7 @@ async function examine(host: string, name: string, status: DrbdResourceStatus | 
     file,
     logicalVolume,
     metadata,
-    kernelLines: kernelLines.slice(-mostLines),
+    kernelLines: common.kernelLog.of(name).slice(-mostLines),
     holders: [...holders],
     portOwner,
     adjustments: adjustments.map(hideSecret),
@@ -84,12 +87,12 @@ async function readFile(
 }
 
 /** A mount counts once, in whatever namespaces it is seen. */
-async function heldBy(minor: number): Promise<readonly DeviceHolder[]> {
+async function heldBy(minor: number, mounts: Common['mounts']): Promise<readonly DeviceHolder[]> {
   if (minor === 0) return []
   const path = `/dev/drbd${minor}`
   const number = await deviceNumberOf(path)
   if (number === undefined) return []
-  const [mounts, holders] = await Promise.all([devicesInUse(), holdersOf(minor)])
+  const holders = await holdersOf(minor)
   const mounted = new Map((mounts.get(number) ?? []).map(({ mountPoint, readOnly }) => [mountPoint, readOnly]))
   return [
     ...[...mounted].map(([mountPoint, readOnly]) => ({ pid: 0, command: '', mountPoint, readOnly })),

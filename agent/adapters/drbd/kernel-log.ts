@@ -10,11 +10,14 @@ export interface KernelLogOptions {
 /** Lines of the log that are looked at, newest first to go. */
 const most = 5_000
 
-/**
- * Lines of this boot, oldest first: `2026-11-22T08:19:30.174Z drbd web/0 drbd1 hive1: …`. From the journal, from the kernel's own buffer
- * where the journal has none of the kernel. Throws HiveError 'command-failed' where neither can be read.
- */
-export async function drbdKernelLines(resource: string, { sinceSeconds, signal }: KernelLogOptions): Promise<readonly string[]> {
+/** Lines of the kernel's log of this boot, oldest first. */
+export interface KernelLog {
+  /** Those about one resource: `2026-11-22T08:19:30.174Z drbd web/0 drbd1 hive1: …`. */
+  of(resource: string): readonly string[]
+}
+
+/** One look for all resources. From the journal, from the kernel's own buffer where it has none. Throws HiveError 'command-failed' where neither can be read. */
+export async function readKernelLog({ sinceSeconds, signal }: KernelLogOptions): Promise<KernelLog> {
   const since = Math.floor(Date.now() / 1000 - sinceSeconds)
   const options = { readOnly: true, timeout: 15_000, ...(signal === undefined ? {} : { signal }) }
   const journal = await run(['journalctl', '-k', '-o', 'short-unix', '--no-pager', '-n', String(most), '--since', `@${since}`], options)
@@ -24,9 +27,16 @@ export async function drbdKernelLines(resource: string, { sinceSeconds, signal }
       return []
     })
   const entries = journal.length > 0 ? journal : parseDmesg((await run(['dmesg', '--time-format', 'iso'], options)).stdout).slice(-most)
-  const tells = lineOf(resource)
-  return entries.filter(({ at, message }) => at.getTime() >= since * 1000 && tells.test(message)).map(({ at, message }) => `${at.toISOString()} ${message}`)
+  return {
+    of(resource) {
+      const tells = lineOf(resource)
+      return entries.filter(({ at, message }) => at.getTime() >= since * 1000 && tells.test(message)).map(({ at, message }) => `${at.toISOString()} ${message}`)
+    },
+  }
 }
+
+/** The lines about one resource alone. */
+export const drbdKernelLines = async (resource: string, options: KernelLogOptions): Promise<readonly string[]> => (await readKernelLog(options)).of(resource)
 
 interface Entry {
   readonly at: Date

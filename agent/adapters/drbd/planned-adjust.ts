@@ -1,6 +1,7 @@
 /** What `drbdadm adjust` would do: its own words, printed and not done. */
+
+import { sharedAnswer } from '../shared-answer.ts'
 import { configured, globalSection, includeOf } from './resource-store.ts'
-import { sharedAnswer } from './shared-answer.ts'
 import { drbdadm, drbdMutations } from './tools.ts'
 
 /**

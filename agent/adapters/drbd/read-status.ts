@@ -1,6 +1,6 @@
 /** DRBD's status on this host. */
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
-import { sharedAnswer } from './shared-answer.ts'
+import { sharedAnswer } from '../shared-answer.ts'
 import { parseStatus } from './status.ts'
 import { drbdMutations, drbdsetup } from './tools.ts'
 

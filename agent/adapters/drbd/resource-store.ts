@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises'
 import { HiveError } from '../../../proto/errors.ts'
 import { ensureFolder, readFileState, readText, writeFileAtomic } from '../files.ts'
-import { sharedAnswer } from './shared-answer.ts'
+import { sharedAnswer } from '../shared-answer.ts'
 
 const folder = '/etc/drbd.d'
 const ownFolder = `${folder}/hive`

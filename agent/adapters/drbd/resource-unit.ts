@@ -1,8 +1,8 @@
 /** drbd-resource@V.service: the resource is up before docker starts and goes down after docker has stopped, and docker waits for none for long. */
 import pLimit from 'p-limit'
 import { exists, readText, removeFile, rootFile, writeFileAtomic } from '../files.ts'
+import { sharedAnswer } from '../shared-answer.ts'
 import { daemonReload, enableForNextBoot, resetFailed, systemctl } from '../systemd.ts'
-import { sharedAnswer } from './shared-answer.ts'
 import { storageCommand } from './tools.ts'
 
 const unitFolder = '/etc/systemd/system'

@@ -55,14 +55,7 @@ export interface DrbdChange {
   readonly after: ResourceView | undefined
 }
 
-interface Entry {
-  readonly object: DrbdObject
-  readonly resource: string
-  readonly peerNodeId: number | undefined
-  readonly peer: string | undefined
-  readonly volume: number | undefined
-  readonly fields: ReadonlyMap<string, string>
-}
+type Entry = Omit<DrbdEvent, 'at' | 'verb'>
 type Entries = ReadonlyMap<string, Entry>
 
 /** Told while a resync runs, and not taken back at its end. */

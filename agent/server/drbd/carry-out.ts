@@ -8,7 +8,7 @@ import { plannedCommands } from '../../adapters/drbd/planned-adjust.ts'
 import { readStatusOf } from '../../adapters/drbd/read-status.ts'
 import { configFile, hasConfig, readResourceFile } from '../../adapters/drbd/resource-store.ts'
 import { drbdadm, drbdsetup, hideSecret } from '../../adapters/drbd/tools.ts'
-import { type Holder, holdersOf } from '../../adapters/mounts.ts'
+import { holdersOfAll } from '../../adapters/mounts.ts'
 import type { ServerContext } from '../context.ts'
 import { type Asked, decideOperation, type Work } from './decide-operation.ts'
 import { keepSnapshot } from './keep-snapshot.ts'
@@ -34,7 +34,7 @@ async function weighed(context: ServerContext, request: Request, asked: Asked, s
   const status = await readStatusOf(name, signal)
   const config = (await hasConfig(name)) ? ['-c', configFile(name)] : []
   const pending = ['up', 'adjust'].includes(asked.verb) ? await pendingOf(name, signal) : []
-  const decision = decideOperation(asked, { status, holders: await holdersOfAll(status), pending, config })
+  const decision = decideOperation(asked, { status, holders: await holdersOfAll(status?.devices ?? []), pending, config })
   if (decision.kind === 'nothing') return { changed: false, reason: decision.reason, effect: undefined, snapshot: '', doubts: [] }
   const effect = quorumAfter(viewsOf(asked.host, status, request.others), decision.operation)
   const doubts = doubtsOf(decision, effect)
@@ -60,10 +60,6 @@ const viewsOf = (host: string, status: DrbdResourceStatus | undefined, others: r
   ...(status === undefined ? [] : [{ host, status }]),
   ...others.filter((view) => !sameHost(view.host, host)).map((view) => ({ host: view.host, status: view.status })),
 ]
-
-export async function holdersOfAll(status: DrbdResourceStatus | undefined): Promise<readonly Holder[]> {
-  return (await Promise.all((status?.devices ?? []).map(({ minor }) => holdersOf(minor)))).flat()
-}
 
 async function pendingOf(name: string, signal: AbortSignal): Promise<readonly string[]> {
   const text = await readResourceFile(name)

@@ -3,7 +3,7 @@ import { HiveError, messageOf } from '../../../proto/errors.ts'
 import { waitFor } from '../../adapters/docker/wait.ts'
 import { dockerPost } from '../../adapters/docker.ts'
 import { drbdsetup, storageCommand } from '../../adapters/drbd/tools.ts'
-import { holdersOf } from '../../adapters/mounts.ts'
+import { holdersOfAll } from '../../adapters/mounts.ts'
 import { isPrimary, type Picture, standsAlone, type VolumeView } from './picture.ts'
 import { type Action, type Finding, findings, stateOf } from './signatures.ts'
 import { keyOf, type Result } from './supervise.ts'
@@ -115,7 +115,7 @@ const moves = ({ replicationState, sync }: VolumeView['status']['connections'][n
 async function stillSo(name: string, picture: Picture): Promise<Result> {
   const volume = picture.volumes.find((one) => one.name === name)
   if (volume === undefined) return { kind: 'helped', what: `${name} is not configured any more`, lines: [] }
-  const holders = isPrimary(volume) ? (await Promise.all(volume.status.devices.map(({ minor }) => holdersOf(minor)))).flat() : []
+  const holders = isPrimary(volume) ? await holdersOfAll(volume.status.devices) : []
   const by = holders.map(({ kind, pid, command, what }) => `${kind}: ${what}${pid === 0 ? '' : ` by ${command} (pid ${pid})`}`)
   const open =
     isPrimary(volume) && by.length === 0 ? ['the device is still open, by nobody that /proc shows: a file system that was detached, or the kernel itself'] : by

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
 import { drbdKernelLines } from '../../adapters/drbd/kernel-log.ts'
 import { readStatus } from '../../adapters/drbd/read-status.ts'
-import { deviceNumberOf, holdersOf, isOf, readMounts } from '../../adapters/mounts.ts'
+import { deviceNumberOf, holdersOfAll, isOf, readMounts } from '../../adapters/mounts.ts'
 import { readDocker, readSwarm } from './docker-view.ts'
 import { type Picture, type VolumeView, worthAsking } from './picture.ts'
 
@@ -46,10 +46,10 @@ export async function look({ signal, now, busy, fresh = false }: LookOptions): P
       }
       const [holders, kernelLog] = await Promise.all([
         // Without its device node nobody could be found to hold it, which is not to say that nobody does.
-        worthAsking.holders(plain) && !numbers.includes(undefined) ? Promise.all(status.devices.map(({ minor }) => holdersOf(minor))) : undefined,
+        worthAsking.holders(plain) && !numbers.includes(undefined) ? holdersOfAll(status.devices) : undefined,
         worthAsking.kernelLog(plain) ? kernelLines(status, fresh, signal) : undefined,
       ])
-      return { ...plain, holders: holders?.flat(), kernelLog }
+      return { ...plain, holders, kernelLog }
     }),
   )
   const docker = worthAsking.docker(volumes) ? await readDocker(signal) : undefined

@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, beforeEach, suite, test } from 'node:test'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { beforeEach, suite, test } from 'node:test'
 import { parseReference, pullImage, resolveDigest } from '../../../agent/adapters/docker/images.ts'
 import { recentNetworks } from '../../../agent/adapters/docker/recent.ts'
 import { dockerDelete, dockerGet, dockerPost, useDockerSocket } from '../../../agent/adapters/docker.ts'
 import { readOnly, writable } from '../../../agent/adapters/gate.ts'
 import { HiveError } from '../../../proto/errors.ts'
+import { answerAsDocker } from '../../support/docker-socket.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'hive-docker-'))
-const socket = join(folder, 'docker.sock')
 const asked: { line: string; auth: string | undefined }[] = []
 let answer: (request: IncomingMessage, response: ServerResponse) => void = () => undefined
 
-const server = createServer((request, response) => {
+const listener: RequestListener = (request, response) => {
   asked.push({ line: `${request.method} ${request.url}`, auth: request.headers['x-registry-auth'] as string | undefined })
   answer(request, response)
-})
+}
 const json =
   (status: number, body: unknown) =>
   (_request: IncomingMessage, response: ServerResponse): void => {
@@ -27,18 +23,9 @@ const json =
 const failure = (code: string, message: RegExp) => (error: unknown) => error instanceof HiveError && error.code === code && message.test(error.message)
 
 suite('docker over its socket', () => {
-  before(async () => {
-    await new Promise<void>((resolve) => server.listen(socket, resolve))
-  })
+  const socket = answerAsDocker(listener)
   beforeEach(() => {
-    useDockerSocket(socket)
     asked.length = 0
-  })
-  after(() => {
-    server.closeAllConnections()
-    server.close()
-    rmSync(folder, { recursive: true })
-    useDockerSocket('/var/run/docker.sock')
   })
 
   test('a plan can ask, and cannot change anything', async () => {
@@ -73,7 +60,7 @@ suite('docker over its socket', () => {
   })
 
   test('a docker that does not run is told as such', async () => {
-    useDockerSocket(join(folder, 'nobody.sock'))
+    useDockerSocket(`${socket}.nobody`)
     await assert.rejects(() => dockerGet('/info'), failure('unreachable', /docker is not running yet/))
   })
 

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, suite, test } from 'node:test'
+import type { RequestListener } from 'node:http'
+import { before, suite, test } from 'node:test'
 import { EnsureNetwork } from '#gen/hive/v1/steps_docker.ts'
 import { dockerPost, useDockerSocket } from '../../../agent/adapters/docker.ts'
 import { readOnly, writable } from '../../../agent/adapters/gate.ts'
 import { ensureNetwork } from '../../../agent/steps/ensure-network.ts'
+import { answerAsDocker } from '../../support/docker-socket.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'hive-network-'))
-const socket = join(folder, 'docker.sock')
 const made = {
   Id: 'n1',
   Name: 'front',
@@ -26,25 +22,19 @@ const ready = { ...made, Driver: 'overlay', IPAM: { Driver: 'default', Config: [
 let looks = 0
 
 /** A swarm that gives a network its addresses only at the third look at it. */
-const server = createServer((request, response) => {
+const listener: RequestListener = (request, response) => {
   const path = request.url?.replace(/^\/v[\d.]+/, '').replace(/\?.*$/, '') ?? ''
   const answer: unknown =
     path === '/info' ? { Swarm: { LocalNodeState: 'active' } } : path === '/networks' ? [made] : path === '/networks/n1' ? (++looks < 3 ? made : ready) : {}
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
-})
+}
 
 suite('a network that has just been made', () => {
+  const socket = answerAsDocker(listener)
   before(async () => {
-    await new Promise<void>((resolve) => server.listen(socket, resolve))
     useDockerSocket(socket)
     // Whatever other tests had asked is forgotten.
     await writable(() => dockerPost('/anything'))
-  })
-  after(() => {
-    server.closeAllConnections()
-    server.close()
-    rmSync(folder, { recursive: true })
-    useDockerSocket('/var/run/docker.sock')
   })
 
   test('is compared once the swarm has given it its addresses', async () => {

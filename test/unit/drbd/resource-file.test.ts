@@ -4,18 +4,7 @@ import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { type ResourceFileSpec, renderResource } from '../../../agent/adapters/drbd/resource-file.ts'
 import { HiveError } from '../../../proto/errors.ts'
-
-const node = (nodeId: number, diskless = false) => ({ name: `s-hive${nodeId}.pdns`, address: `10.0.0.${10 + nodeId}`, nodeId, diskless })
-const spec = (changes: Partial<ResourceFileSpec> = {}): ResourceFileSpec => ({
-  name: 'pdnsdb_data',
-  minor: 1,
-  port: 7001,
-  volumeGroup: 'drbdvg',
-  thinPool: 'drbdpool',
-  nodes: [node(0), node(1), node(2, true)],
-  sharedSecret: 'aB3'.repeat(21),
-  ...changes,
-})
+import { node, resourceFileSpec as spec } from '../../support/resource-file-spec.ts'
 
 /** Lines without their comments. */
 const settings = (text: string): string[] => text.split('\n').map((line) => line.replace(/;\s+#.*$/, ';').trim())

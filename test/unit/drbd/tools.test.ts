@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { run } from '../../../agent/adapters/command.ts'
-import { sharedAnswer } from '../../../agent/adapters/drbd/shared-answer.ts'
 import { bounded, stuckCommands } from '../../../agent/adapters/drbd/tools.ts'
+import { sharedAnswer } from '../../../agent/adapters/shared-answer.ts'
 import { HiveError } from '../../../proto/errors.ts'
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>

@@ -1,28 +1,24 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, beforeEach, suite, test } from 'node:test'
+import type { RequestListener } from 'node:http'
+import { beforeEach, suite, test } from 'node:test'
 import { useDockerSocket } from '../../../agent/adapters/docker.ts'
 import { readOnly, writable } from '../../../agent/adapters/gate.ts'
 import { carryOut } from '../../../agent/watchers/failover/carry-out.ts'
 import { readDocker, readSwarm } from '../../../agent/watchers/failover/docker-view.ts'
 import type { Picture } from '../../../agent/watchers/failover/picture.ts'
 import { findings } from '../../../agent/watchers/failover/signatures.ts'
+import { answerAsDocker } from '../../support/docker-socket.ts'
 import { containerOf, dockerFolder, dockerOf, mountOf, volumeOf } from './pictures.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'hive-docker-view-'))
-const socket = join(folder, 'docker.sock')
 const asked: string[] = []
 /** By method and path: the status and the body; what is not named is a 404. */
 let answers: Readonly<Record<string, readonly [number, unknown]>> = {}
-const server = createServer((request, response) => {
+const listener: RequestListener = (request, response) => {
   const line = `${request.method} ${(request.url ?? '').split('?')[0]}`
   asked.push(line)
   const [status, body] = answers[line] ?? [404, { message: 'not here' }]
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-})
+}
 const { signal } = new AbortController()
 
 const info = (swarm: object) => ({
@@ -34,16 +30,9 @@ const noLeader = [
 ] as const
 
 suite("docker's part of the picture", () => {
-  before(() => new Promise<void>((resolve) => server.listen(socket, resolve)))
+  const socket = answerAsDocker(listener)
   beforeEach(() => {
-    useDockerSocket(socket)
     asked.length = 0
-  })
-  after(() => {
-    server.closeAllConnections()
-    server.close()
-    rmSync(folder, { recursive: true })
-    useDockerSocket('/var/run/docker.sock')
   })
 
   test('has containers with what they mount, and volumes with their device', async () => {
@@ -139,7 +128,7 @@ suite("docker's part of the picture", () => {
       answers = info(swarm)
       assert.deepEqual(await readSwarm(signal), { kind: 'unknown' })
     }
-    useDockerSocket(join(folder, 'nobody'))
+    useDockerSocket(`${socket}.nobody`)
     assert.deepEqual(await readSwarm(signal), { kind: 'unknown' })
     assert.equal(await readDocker(signal), undefined)
   })
