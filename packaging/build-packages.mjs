@@ -1,7 +1,7 @@
 // Builds packages of the agent: hive-agent-VERSION-1.el8.x86_64.rpm (EL 8 and later) and hive-agent_VERSION_amd64.deb. Same inputs give the same bytes.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,11 +35,24 @@ export async function buildPackage(kind, { payload = 'fast', version: wanted, re
   const packageVersion = version.replace('-', '~')
   const fileName =
     kind === 'rpm' ? `hive-agent-${packageVersion}-${release}.el8.x86_64.rpm` : `hive-agent_${packageVersion}${release === '1' ? '' : `-${release}`}_amd64.deb`
-  if (!existsSync(cached)) await build(cached, { kind, payload, version: packageVersion, release, binary: binary.path })
   const path = join(payload === 'fast' ? join(dist, 'fast') : dist, fileName)
+  const about = { kind, path, fileName, version, binarySha256: binary.sha256 }
+  // Every command of a checkout comes by here: some 40 MB are not read again to tell their digest.
+  const stamp = `${path}.json`
+  if (existsSync(cached) && existsSync(stamp) && existsSync(path)) {
+    const last = JSON.parse(readFileSync(stamp, 'utf8'))
+    if (last.inputs === inputs && statSync(path).size === last.size) return { ...about, sha256: last.sha256, size: last.size }
+  }
+  if (!existsSync(cached)) await build(cached, { kind, payload, version: packageVersion, release, binary: binary.path })
   mkdirSync(dirname(path), { recursive: true })
+  // A process that is killed between the two leaves no stamp of another file.
+  rmSync(stamp, { force: true })
   place(cached, path)
-  return { kind, path, fileName, version, sha256: sha256Of(path), binarySha256: binary.sha256, size: statSync(path).size }
+  const made = { sha256: sha256Of(path), size: statSync(path).size }
+  const aside = `${stamp}.${process.pid}`
+  writeFileSync(aside, JSON.stringify({ inputs, ...made }))
+  renameSync(aside, stamp)
+  return { ...about, ...made }
 }
 
 function inputHash(settings) {
