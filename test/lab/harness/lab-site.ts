@@ -168,7 +168,7 @@ export class LabSite {
   async destroy(): Promise<void> {
     standing.delete(this)
     for (const { kill } of this.#running) kill('SIGKILL')
-    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'], { deadline: 120_000 })
+    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'])
     rmSync(this.folder, { recursive: true, force: true })
   }
 
