@@ -7,6 +7,10 @@ import { setTimeout as pause } from 'node:timers/promises'
  */
 export const patience = 180_000
 
+/** Milliseconds between two questions. */
+const shortestPause = 250
+const longestPause = 3_000
+
 /** So often the condition is asked at least: on a busy machine one answer may take as long as the deadline. */
 const fewestQuestions = 3
 
@@ -15,13 +19,15 @@ export async function eventually<T>(what: string, deadline: number, condition: (
   const end = performance.now() + deadline
   let last: unknown
   for (let asked = 0; asked < fewestQuestions || performance.now() < end; asked++) {
+    const began = performance.now()
     try {
       const answer = await condition()
       if (answer !== undefined && answer !== false) return answer
     } catch (error) {
       last = error
     }
-    await pause(250)
+    // Who asks by a whole plan leaves the hosts as much time as it took from them.
+    await pause(Math.min(Math.max(shortestPause, performance.now() - began), longestPause))
   }
   throw new Error(`${what}: not within ${deadline / 1000} s`, { cause: last })
 }
