@@ -52,6 +52,7 @@ for (const name of longest.filter((one) => !existsSync(join(folder, `${one}.test
 const wanted = suites.filter((suite) => named.length === 0 || named.includes(suite))
 const totals = { passed: 0, failed: 0 }
 const left: string[] = []
+const broken: string[] = []
 const running = new Map<Job, Promise<void>>()
 /** How much of the processors' time is looked at to decide whether they have nothing to do, milliseconds. */
 const window = 15_000
@@ -71,6 +72,7 @@ while (waiting.length > 0 || running.size > 0) {
   for (const job of startable(lab.ready ? waiting : waiting.filter(({ suite }) => suite !== 'lab'), [...running.keys()], machine())) begin(job)
   await Promise.race([...running.values(), pause(1000)])
 }
+for (const name of broken) console.log(`failed in ${name}`)
 for (const reason of left) console.log(`left out ${reason}`)
 console.log(`${totals.passed} passed, ${totals.failed} failed`)
 process.exit(totals.failed === 0 ? 0 : 1)
@@ -115,7 +117,9 @@ async function runJob({ suite, name }: Job): Promise<void> {
     if (isLeaf(details) && skip === undefined) totals.passed += 1
   })
   stream.on('test:fail', ({ details }) => {
-    if (isLeaf(details)) totals.failed += 1
+    if (!isLeaf(details)) return
+    totals.failed += 1
+    if (!broken.includes(name)) broken.push(name)
   })
   const report = await text(Readable.from(withoutCounts(stream)).pipe(new spec()))
   console.log(`${name} (${Math.round((performance.now() - began) / 1000)} s)\n${report}`)
