@@ -29,6 +29,7 @@ import { applyEfs, destroyEfs, observeEfs } from '../../coordinator/providers/aw
 import type { EfsAddress } from '../../coordinator/providers/aws/efs-address.ts'
 import { type EfsFound, type EfsWant, efsEncryption, planEfs } from '../../coordinator/providers/aws/efs-plan.ts'
 import { type Ec2, startEc2 } from './ec2.ts'
+import { fasterClock } from './stage.ts'
 
 const docs = new URL('../../docs', import.meta.url).pathname
 const region = 'ap-northeast-1'
@@ -65,13 +66,7 @@ async function makeStage(stage = 'staging', cidr = '192.168.0'): Promise<EfsWant
   return { site: 'pdns', stage, name: 'efs-pdns', tags: {}, ...efsEncryption(undefined), subnets, securityGroupId: GroupId }
 }
 
-/** Real waits, a thousand times as fast. */
-const clock = {
-  now: () => performance.now() * 1000,
-  date: Date.now,
-  pause: (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds / 1000)),
-  random: () => 0.5,
-}
+const clock = { ...fasterClock(1000), random: () => 0.5 }
 const contextOf = (signal = new AbortController().signal) => ({ signal, emit: () => undefined, clock })
 
 const look = (want: EfsWant): Promise<EfsFound | undefined> => observeEfs(client, want, contextOf())
