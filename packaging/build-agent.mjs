@@ -1,10 +1,9 @@
 // Builds the agent: one self-contained executable, build/dist/hive-agent. Same inputs give the same bytes.
-import { createHash } from 'node:crypto'
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeExecutable } from './executable.mjs'
-import { cacheFolder, place, sha256Of } from './files.mjs'
+import { cacheFolder, digestOf, place, readStamp, sha256Of, sizeOf, writeStamp } from './files.mjs'
 import { generate } from './generate.mjs'
 import { licencesIn } from './licenses.mjs'
 
@@ -44,26 +43,29 @@ export async function buildAgent({ version } = {}) {
   const inputs = inputHash(told)
   const binary = join(dist, version === undefined ? 'hive-agent' : `hive-agent-${version}`)
   const stamp = `${binary}.json`
-  if (existsSync(stamp) && existsSync(binary)) {
-    const last = JSON.parse(readFileSync(stamp, 'utf8'))
-    if (last.inputs === inputs && statSync(binary).size === last.size) return { path: binary, sha256: last.sha256 }
-  }
+  const last = readStamp(stamp)
+  if (last?.inputs === inputs && sizeOf(binary) === last.size) return { path: binary, sha256: last.sha256 }
   mkdirSync(dist, { recursive: true })
   const cached = join(cacheFolder(), `agent-${inputs}`)
   if (!existsSync(cached)) await build(cached, told)
   place(cached, binary)
   const sha256 = sha256Of(binary)
-  const aside = `${stamp}.${process.pid}`
-  writeFileSync(aside, JSON.stringify({ inputs, sha256, size: statSync(binary).size }))
-  renameSync(aside, stamp)
+  writeStamp(stamp, { inputs, sha256, size: statSync(binary).size })
   return { path: binary, sha256 }
 }
 
+let licences
+
 /** Licences of the modules in it, beside Node.js's. */
 export async function agentLicences() {
-  const { build: esbuild } = await import('esbuild')
-  const { metafile } = await esbuild({ ...bundle, write: false, metafile: true })
-  return licencesIn(metafile)
+  if (licences === undefined) await bundleAgent({ write: false })
+  return licences
+}
+
+async function bundleAgent(options) {
+  const { build } = await import('esbuild')
+  const { metafile } = await build({ ...bundle, ...options, metafile: true })
+  licences = licencesIn(metafile)
 }
 
 function inputHash(version) {
@@ -76,12 +78,7 @@ function inputHash(version) {
     'package.json',
     'package-lock.json',
   ]
-  const hash = createHash('sha256').update(`${version}\n`)
-  for (const file of patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
-    const content = readFileSync(join(root, file))
-    hash.update(`${file} ${content.length}\n`).update(content)
-  }
-  return hash.digest('hex').slice(0, 32)
+  return digestOf(root, patterns, version)
 }
 
 /** Bundle → blob → executable, made aside and renamed to `target`. */
@@ -89,8 +86,7 @@ async function build(target, version) {
   const work = join(root, `build/agent.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
-    const { build: esbuild } = await import('esbuild')
-    await esbuild({ ...bundle, outfile: join(work, 'agent.cjs'), define: { HIVE_VERSION: JSON.stringify(version) } })
+    await bundleAgent({ outfile: join(work, 'agent.cjs'), define: { HIVE_VERSION: JSON.stringify(version) } })
     place(await makeExecutable(work, 'agent.cjs', sea), target)
   } finally {
     rmSync(work, { recursive: true, force: true })

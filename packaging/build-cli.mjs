@@ -29,18 +29,19 @@ export async function buildCli() {
   const sources = newest(['proto/**/*.ts', 'proto/hive/v1', 'coordinator/**/*.ts', 'cli/**/*.ts', 'build/gen/descriptors.binpb', 'package-lock.json'])
   if (existsSync(entry) && statSync(entry).mtimeMs >= sources) return entry
   mkdirSync(output, { recursive: true })
-  const outputFiles = await bundle(output)
+  const { outputFiles } = await bundle(output)
   // The entry last: it names the others, and another process may read while this one writes.
   for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === entry) - Number(b.path === entry))) writeWhole(path, contents)
   removeOld(new Set(outputFiles.map(({ path }) => path)))
   return entry
 }
 
-/** The files of the bundle, not written yet, for the folder `outdir`. Its entry is main.mjs. */
+/** The files of the bundle, not written yet, for the folder `outdir`, and the licences of the modules in it. Its entry is main.mjs. */
 export async function bundle(outdir) {
   const { build } = await import('esbuild')
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...common,
+    metafile: true,
     entryPoints: { main: 'cli/main.ts' },
     outdir,
     outExtension: { '.js': '.mjs' },
@@ -48,14 +49,7 @@ export async function bundle(outdir) {
     format: 'esm',
     banner: { js: "import{createRequire as __hiveRequire}from'node:module';const require=__hiveRequire(import.meta.url);" },
   })
-  return outputFiles
-}
-
-/** Licences of the modules in it: one text. */
-export async function cliLicences() {
-  const { build } = await import('esbuild')
-  const { metafile } = await build({ ...common, metafile: true, entryPoints: ['cli/main.ts'], outdir: output, splitting: true, format: 'esm' })
-  return licencesIn(metafile)
+  return { outputFiles, licences: licencesIn(metafile) }
 }
 
 /** The same as one script of the older kind, for the one executable. */

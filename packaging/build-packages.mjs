@@ -1,14 +1,14 @@
 // Builds packages of the agent: hive-agent-VERSION-1.el8.x86_64.rpm (EL 8 and later) and hive-agent_VERSION_amd64.deb. Same inputs give the same bytes.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { agentLicences, buildAgent } from './build-agent.mjs'
-import { cacheFolder, place, sha256Of } from './files.mjs'
+import { cacheFolder, digestOf, place, readStamp, sha256Of, sizeOf, writeStamp } from './files.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const packaging = join(root, 'packaging')
@@ -35,22 +35,24 @@ export async function buildPackage(kind, { payload = 'fast', version: wanted, re
   const packageVersion = version.replace('-', '~')
   const fileName =
     kind === 'rpm' ? `hive-agent-${packageVersion}-${release}.el8.x86_64.rpm` : `hive-agent_${packageVersion}${release === '1' ? '' : `-${release}`}_amd64.deb`
-  if (!existsSync(cached)) await build(cached, { kind, payload, version: packageVersion, release, binary: binary.path })
   const path = join(payload === 'fast' ? join(dist, 'fast') : dist, fileName)
+  const about = { kind, path, fileName, version, binarySha256: binary.sha256 }
+  // Every command of a checkout comes by here: some 40 MB are not read again to tell their digest.
+  const stamp = `${path}.json`
+  const last = existsSync(cached) ? readStamp(stamp) : undefined
+  if (last?.inputs === inputs && sizeOf(path) === last.size) return { ...about, sha256: last.sha256, size: last.size }
+  if (!existsSync(cached)) await build(cached, { kind, payload, version: packageVersion, release, binary: binary.path })
   mkdirSync(dirname(path), { recursive: true })
+  // A process that is killed between the two leaves no stamp of another file.
+  rmSync(stamp, { force: true })
   place(cached, path)
-  return { kind, path, fileName, version, sha256: sha256Of(path), binarySha256: binary.sha256, size: statSync(path).size }
+  const made = { sha256: sha256Of(path), size: statSync(path).size }
+  writeStamp(stamp, { inputs, ...made })
+  return { ...about, ...made }
 }
 
-function inputHash(settings) {
-  const hash = createHash('sha256').update(JSON.stringify([...settings, epoch]))
-  const files = ['packaging/{build-packages.mjs,licenses.mjs,hive-agent.service}', 'packaging/{rpm,deb,files}/*', 'LICENSE']
-  for (const file of files.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
-    const content = readFileSync(join(root, file))
-    hash.update(`${file} ${content.length}\n`).update(content)
-  }
-  return hash.digest('hex').slice(0, 32)
-}
+const inputHash = (settings) =>
+  digestOf(root, ['packaging/{build-packages.mjs,licenses.mjs,hive-agent.service}', 'packaging/{rpm,deb,files}/*', 'LICENSE'], [...settings, epoch])
 
 async function build(target, options) {
   // Its own home: neither the builder's rpm macros nor its database have a say.

@@ -1,6 +1,6 @@
 // What the builders share: the cache outside the checkout, files put in place whole, digests.
 import { createHash } from 'node:crypto'
-import { copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, globSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -26,3 +26,35 @@ export function place(from, to) {
 }
 
 export const sha256Of = (path) => createHash('sha256').update(readFileSync(path)).digest('hex')
+
+/** One digest of files, patterns below `root`, and of what else has a part in what is made of them. */
+export function digestOf(root, patterns, other) {
+  const hash = createHash('sha256').update(`${JSON.stringify(other)}\n`)
+  for (const file of patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
+    const path = join(root, file)
+    if (!statSync(path).isFile()) continue
+    const content = readFileSync(path)
+    hash.update(`${file} ${content.length}\n`).update(content)
+  }
+  return hash.digest('hex').slice(0, 32)
+}
+
+/** What is told beside a file that was made, as JSON; undefined where there is nothing. */
+export function readStamp(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Whole or not at all. */
+export function writeStamp(path, told) {
+  const aside = `${path}.${process.pid}`
+  writeFileSync(aside, JSON.stringify(told))
+  renameSync(aside, path)
+}
+
+/** Bytes; undefined where there is no such file. */
+export const sizeOf = (path) => statSync(path, { throwIfNoEntry: false })?.size

@@ -4,18 +4,21 @@ import { chmodSync, copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmS
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { bundle, bundleScript, cliLicences } from './build-cli.mjs'
+import { bundle, bundleScript } from './build-cli.mjs'
 import { buildPackage } from './build-packages.mjs'
 import { makeExecutable } from './executable.mjs'
-import { place, sha256Of } from './files.mjs'
+import { digestOf, place, readStamp, sha256Of, sizeOf, writeStamp } from './files.mjs'
 import { generate } from './generate.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'build/dist')
 const roles = join(root, 'coordinator/builtin-roles')
 
+/** What hivecoord's two forms are made of, beside the packages in them. */
+const sources = ['{cli,coordinator,proto}/**/*', 'packaging/*.mjs', 'packaging/npm/*', 'package.json', 'package-lock.json', 'LICENSE', 'buf.gen.yaml']
+
 /** See release.d.mts. */
-export async function release({ payload = 'small' } = {}) {
+export async function release({ payload = 'small', reuse = false } = {}) {
   generate()
   const folder = payload === 'small' ? dist : join(dist, payload)
   mkdirSync(folder, { recursive: true })
@@ -23,11 +26,23 @@ export async function release({ payload = 'small' } = {}) {
   const packages = [await buildPackage('rpm', { payload }), await buildPackage('deb', { payload })]
   // Beside the packages, for HIVE_AGENT_PACKAGES.
   writeFileSync(join(folder, 'manifest.json'), manifestOf(packages))
+  const stamp = join(folder, 'hivecoord.json')
+  const inputs = digestOf(
+    root,
+    sources,
+    packages.map(({ sha256 }) => sha256),
+  )
+  const last = reuse ? readStamp(stamp) : undefined
+  const whole = packages.map(({ path, size, sha256 }) => ({ path, size, sha256 }))
+  if (last?.inputs === inputs && last.made.every(({ path, size }) => sizeOf(path) === size)) return [...whole, ...last.made]
+  rmSync(stamp, { force: true })
   const work = join(root, `build/release.${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
-    const made = [await npmTarball(work, packages, folder), await executable(work, packages, folder)]
-    return [...packages.map(({ path }) => path), ...made].map((path) => ({ path, size: statSync(path).size, sha256: sha256Of(path) }))
+    const paths = [await npmTarball(work, packages, folder), await executable(work, packages, folder)]
+    const made = paths.map((path) => ({ path, size: statSync(path).size, sha256: sha256Of(path) }))
+    writeStamp(stamp, { inputs, made })
+    return [...whole, ...made]
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -61,10 +76,11 @@ async function npmTarball(work, packages, folder) {
   put('package.json', `${JSON.stringify(description, null, 2)}\n`)
   put('README.md', readFileSync(join(root, 'packaging/npm/README.md')))
   put('LICENSE', readFileSync(join(root, 'LICENSE')))
-  put('LICENSE.modules', await cliLicences())
   put('bin/hivecoord', readFileSync(join(root, 'packaging/npm/hivecoord')))
   chmodSync(join(home, 'bin/hivecoord'), 0o755)
-  for (const { path, contents } of await bundle(join(home, 'lib'))) put(`lib/${basename(path)}`, contents)
+  const { outputFiles, licences } = await bundle(join(home, 'lib'))
+  for (const { path, contents } of outputFiles) put(`lib/${basename(path)}`, contents)
+  put('LICENSE.modules', licences)
   cpSync(roles, join(home, 'lib/builtin-roles'), { recursive: true })
   put('packages/manifest.json', manifestOf(packages))
   for (const { path, fileName } of packages) copyFileSync(path, join(home, 'packages', fileName))

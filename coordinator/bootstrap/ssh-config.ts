@@ -2,13 +2,13 @@
 import { join } from 'node:path'
 import type { SshTarget } from '../providers/provider.ts'
 import { readTextIfPresent, writeFileAtomic } from '../run/atomic-file.ts'
-import { knownHostsOf } from './ssh.ts'
+import { keyExchangeNearby, knownHostsOf } from './ssh.ts'
 
 /** One block a host, in the order given. */
 export function renderSshConfig(targets: readonly SshTarget[], knownHosts: string): string {
   return targets
     .map(
-      ({ host, address, port, user, identityFile }) => `Host ${host}
+      ({ host, address, port, user, identityFile, sameMachine }) => `Host ${host}
   HostName ${address}
   User ${user}
   Port ${port}
@@ -17,7 +17,7 @@ export function renderSshConfig(targets: readonly SshTarget[], knownHosts: strin
   StrictHostKeyChecking yes
   UserKnownHostsFile "${knownHosts}"
   LogLevel FATAL
-`,
+${sameMachine === true ? `  KexAlgorithms ${keyExchangeNearby}\n` : ''}`,
     )
     .join('\n')
 }

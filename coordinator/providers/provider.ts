@@ -31,6 +31,8 @@ export interface SshTarget {
   readonly identityFile: string
   /** First log-in only (prepared hosts with root_password). */
   readonly password: string | undefined
+  /** The host is on this machine: nobody in between can keep what is said. */
+  readonly sameMachine?: true
 }
 
 export interface ProviderContext {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { buildPackage } from '../../packaging/build-packages.mjs'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
 import { openIn, plan, told } from './harness/plans.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
@@ -95,7 +95,8 @@ suite('agents of other versions', { skip: labObstacle() ?? false }, () => {
     const order = oneByOne(rest)
     assert.deepEqual([...order].sort(), names.filter((name) => name !== 'p-hive1.small').sort())
     assert.equal(order[0], 'p-hive3.small', 'the repository server is no manager')
-    if (last !== 'p-hive1.small') assert.equal(order.at(-1), last)
+    // A busy machine may have elected another one meanwhile.
+    if (last !== 'p-hive1.small' && last === (await leader())) assert.equal(order.at(-1), last)
     assert.deepEqual((rest.result as Upgrade).upgraded, order)
     assert.deepEqual(await containers(), ran)
     console.log(`three agents upgraded: ${Math.round(rest.milliseconds)} ms`)
@@ -121,7 +122,7 @@ suite('agents of other versions', { skip: labObstacle() ?? false }, () => {
     assert.equal(killed.signal, 'SIGKILL')
     const [done] = told(killed, 'step.finished')
     assert.equal(done?.host, 'p-hive3.small')
-    const again = await eventually('the lease of the dead one is taken over', 60_000, () =>
+    const again = await eventually('the lease of the dead one is taken over', patience, () =>
       site.succeed(['agent', 'upgrade'], { env }).catch((error: unknown) => {
         if (String(error).includes('holds the site')) return undefined
         return { error }

@@ -10,7 +10,7 @@ import { accountOf, exampleAccount, nothing } from '../ec2/account.ts'
 import { type Ec2, startEc2 } from '../ec2/ec2.ts'
 import { debianImageFolder } from './harness/base-images.ts'
 import { type Ec2Hosts, insideVpc, standForInstances } from './harness/ec2-hosts.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
 import { leftovers } from './harness/leftovers.ts'
 
@@ -84,7 +84,7 @@ test('deploy goes from the empty account to answering DNS on each hive host, als
   assert.deepEqual(rest, exampleAccount)
   await site.succeed(['exec', 'powerdns', '--', 'pdnsutil', 'add-record', 'example.com', 'asked', 'TXT', '"on aws"'])
   for (const address of ['192.168.0.5', '192.168.0.69', '192.168.0.133'])
-    assert.equal(await eventually(`DNS on ${address}`, 90_000, () => answers(address, 'asked.example.com')), 'on aws')
+    assert.equal(await eventually(`DNS on ${address}`, patience, () => answers(address, 'asked.example.com')), 'on aws')
 })
 
 test('a second deploy changes nothing and writes nothing to the account', async () => {
@@ -114,8 +114,8 @@ test('halt stops the instances, start brings them and their services back', asyn
   )
   await site.succeed(['start'], { deadline: 300_000 })
   for (const address of ['192.168.0.5', '192.168.0.69', '192.168.0.133'])
-    assert.match(await eventually(`the page on ${address}`, 180_000, () => page(address)), /example\.com/)
-  assert.deepEqual(phasesOf(await site.succeed(['plan', '--only', 'build-infra,setup-hosts'])), [])
+    assert.match(await eventually(`the page on ${address}`, patience, () => page(address)), /example\.com/)
+  await eventually('nothing to change', patience, async () => phasesOf(await site.succeed(['plan', '--only', 'build-infra,setup-hosts'])).length === 0)
 })
 
 test('destroy leaves nothing in the account', async () => {

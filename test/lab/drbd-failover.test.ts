@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { cable, nodesReady, power } from './harness/breaking.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 import { leftovers } from './harness/leftovers.ts'
-import { doctor, healing, whole } from './harness/mirrored-volumes.ts'
+import { doctor, healthy, whole } from './harness/mirrored-volumes.ts'
 import { openIn, plan } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
@@ -47,7 +47,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
 
   const nothingToDo = async (): Promise<void> => {
     let open: readonly string[] = []
-    await eventually('nothing is left to do', healing, async () => {
+    await eventually('nothing is left to do', patience, async () => {
       open = openIn(await plan(site))
       return open.length === 0
     }).catch((error: unknown) => {
@@ -101,14 +101,14 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await nodesReady(site, manager, 3)
     await isWhole()
     await records.assertWhole(second)
-    await eventually('the first host has let it go', healing, async () => !(await site.onHost(first, 'cat /proc/mounts')).includes('/dev/drbd1 '))
+    await eventually('the first host has let it go', patience, async () => !(await site.onHost(first, 'cat /proc/mounts')).includes('/dev/drbd1 '))
   })
 
   test('two hosts go and come back: nothing is written without a majority, and all goes on', async () => {
     const writer = (await records.hostSeenBy('p-hive0.mirror')) ?? ''
     const gone = others(writer)
     await Promise.all(gone.map((host) => power(site, 'off', host)))
-    await eventually('the volume has no quorum', healing, async () => /quorum:no/.test(await site.onHost(writer, `drbdsetup status ${volume}`)))
+    await eventually('the volume has no quorum', patience, async () => /quorum:no/.test(await site.onHost(writer, `drbdsetup status ${volume}`)))
     await Promise.all(gone.map((host) => power(site, 'on', host)))
     await nodesReady(site, writer, 3)
     const found = await records.writesElsewhere(writer)
@@ -128,9 +128,9 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await cable(site, 'plug', first)
     await nodesReady(site, manager, 3)
     // What parts it from the third host comes by another reason, and maybe before.
-    await eventually('the split is seen', healing, async () => /kernel: .*Split-Brain detected/.test(drbd.log()))
-    await eventually('they stand alone', healing, async () => /StandAlone/.test(await site.onHost(first, `drbdadm cstate ${volume}`)))
-    await eventually('the first host has stopped to write', healing, async () => !(await site.onHost(first, 'cat /proc/mounts')).includes('/dev/drbd1 '))
+    await eventually('the split is seen', patience, async () => /kernel: .*Split-Brain detected/.test(drbd.log()))
+    await eventually('they stand alone', patience, async () => /StandAlone/.test(await site.onHost(first, `drbdadm cstate ${volume}`)))
+    await eventually('the first host has stopped to write', patience, async () => !(await site.onHost(first, 'cat /proc/mounts')).includes('/dev/drbd1 '))
 
     const seen = await doctor(site, volume, '--repair')
     assert.ok(
@@ -143,6 +143,6 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await records.assertWhole(second)
     await site.succeed(['build-volumes'])
     await nothingToDo()
-    assert.deepEqual(await doctor(site, volume), [])
+    await healthy(site, volume)
   })
 })

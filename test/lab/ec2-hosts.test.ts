@@ -26,7 +26,7 @@ import {
 import { type CommandResult, run } from '../../coordinator/providers/command.ts'
 import { type Ec2, startEc2 } from '../ec2/ec2.ts'
 import { type Ec2Hosts, insideVpc, standForInstances } from './harness/ec2-hosts.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { leftovers } from './harness/leftovers.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hive-ec2-hosts-'))
@@ -67,7 +67,7 @@ const ssh = (user: string, address: string, ...command: string[]): Promise<Comma
   return run(['ssh', '-F', 'none', '-i', keyFile, ...options.flatMap((option) => ['-o', option]), `${user}@${address}`, ...command], { timeout: 60_000 })
 }
 const answers = (user: string, address: string): Promise<string> =>
-  eventually('ssh to the instance', 90_000, async () => (await ssh(user, address, 'hostname')).stdout.trim())
+  eventually('ssh to the instance', patience, async () => (await ssh(user, address, 'hostname')).stdout.trim())
 
 test('an instance lives as a host behind its elastic address, and leaves nothing', async (context) => {
   const publicKey = readFileSync(`${keyFile}.pub`, 'utf8').trim()
@@ -96,21 +96,21 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
     }),
   )
   assert.ok(one !== undefined && two !== undefined)
-  await waitUntilInstanceRunning({ client, maxWaitTime: 60, minDelay: 1 }, { InstanceIds: [one, two] })
+  await waitUntilInstanceRunning({ client, maxWaitTime: 180, minDelay: 1 }, { InstanceIds: [one, two] })
   const { AllocationId, PublicIp = '' } = await client.send(new AllocateAddressCommand({}))
   await client.send(new AssociateAddressCommand({ AllocationId, InstanceId: one }))
 
   await context.test('it has the name of the user data and the admins of both', async () => {
     assert.equal(await answers('ec2-user', PublicIp), 'staging-hive0')
     // cloud-init makes the host's keys anew while sshd answers already: a log-in between the two is closed.
-    const done = await eventually('the end of cloud-init', 60_000, async () => (await ssh('ec2-user', PublicIp, 'cloud-init', 'status', '--wait')).stdout)
+    const done = await eventually('the end of cloud-init', patience, async () => (await ssh('ec2-user', PublicIp, 'cloud-init', 'status', '--wait')).stdout)
     assert.match(done, /status: done/)
     assert.equal((await ssh('admin', PublicIp, 'sudo', 'whoami')).stdout.trim(), 'root')
     await assert.rejects(ssh('root', PublicIp, 'true'))
   })
 
   await context.test('instances of different subnets reach one another', async () => {
-    await eventually('the other instance', 60_000, async () => {
+    await eventually('the other instance', patience, async () => {
       const { stdout } = await ssh('admin', PublicIp, 'timeout', '5', 'bash', '-c', "'exec 3<>/dev/tcp/192.168.0.68/22; head -1 <&3'")
       return stdout.startsWith('SSH-2.0')
     })
@@ -119,7 +119,7 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
   })
 
   await context.test('its console is what GetConsoleOutput gives', async () => {
-    await eventually('the last line of cloud-init', 20_000, async () => {
+    await eventually('the last line of cloud-init', patience, async () => {
       const { Output = '' } = await client.send(new GetConsoleOutputCommand({ InstanceId: one }))
       return /Cloud-init v\. .* finished/.test(Buffer.from(Output, 'base64').toString('utf8'))
     })
@@ -128,7 +128,7 @@ test('an instance lives as a host behind its elastic address, and leaves nothing
   await context.test('stopped it does not answer; started it is the same host', async () => {
     await ssh('admin', PublicIp, 'touch', 'here')
     await client.send(new StopInstancesCommand({ InstanceIds: [one] }))
-    await waitUntilInstanceStopped({ client, maxWaitTime: 60, minDelay: 1 }, { InstanceIds: [one] })
+    await waitUntilInstanceStopped({ client, maxWaitTime: 180, minDelay: 1 }, { InstanceIds: [one] })
     await vpc().idle()
     await assert.rejects(ssh('admin', PublicIp, 'true'))
     await client.send(new StartInstancesCommand({ InstanceIds: [one] }))
@@ -168,5 +168,5 @@ test('hosts go when the test that made them is killed', async () => {
   const namespace = said.toString('utf8').trim()
   assert.notDeepEqual(leftovers(namespace), [])
   child.kill('SIGKILL')
-  await eventually('nothing left', 60_000, async () => leftovers(namespace).length === 0)
+  await eventually('nothing left', patience, async () => leftovers(namespace).length === 0)
 })

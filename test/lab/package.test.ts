@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { type BuiltPackage, buildPackage } from '../../packaging/build-packages.mjs'
 import { ensureTools, type Outcome, outcomeOf, run } from '../packages/harness/tools.ts'
 import { SiteCa } from '../unit/agent-core/site-ca.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 
 const checkout = new URL('../..', import.meta.url).pathname
 const hosts = join(checkout, 'test/lab/hosts/main.ts')
@@ -140,7 +140,7 @@ test('an upgrade that one of its own steps makes restarts it only when the packa
     `sh -c 'echo $$ > "/sys/fs/cgroup${group}/cgroup.procs" 2>/dev/null || echo $$ > "/sys/fs/cgroup/systemd${group}/cgroup.procs"; dpkg --install /root/${first.fileName} > /root/said 2>&1; echo $? >> /root/said'`,
   )
   assert.equal((await onHost('tail -n 1 /root/said')).trim(), '0')
-  await eventually('the other agent', 60_000, async () => (await info()).version === first.version)
+  await eventually('the other agent', patience, async () => (await info()).version === first.version)
   assert.notEqual(await onHost('systemctl show -P MainPID hive-agent'), pid)
 })
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { power } from './harness/breaking.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 import { changedBy, openIn, plan } from './harness/plans.ts'
 import { registryImage } from './harness/registry-image.ts'
@@ -44,7 +44,7 @@ suite('a registry in a container', { skip: labObstacle() ?? false }, () => {
   const served = async (): Promise<string> => (await site.onHost(hive, `curl -s http://${hive}:8080/`)).trim()
 
   test('an image is built, pushed to it, pulled from it and served; nothing is left to change', async () => {
-    await eventually('the page', 60_000, async () => (await served().catch(() => '')) === 'built' || undefined)
+    await eventually('the page', patience, async () => (await served().catch(() => '')) === 'built' || undefined)
     assert.deepEqual(openIn(await plan(site)), [])
     assert.notEqual(await containerId(), '')
     assert.equal((await site.onHost(repository, 'systemctl is-active docker-registry || true')).trim(), 'inactive')
@@ -54,15 +54,15 @@ suite('a registry in a container', { skip: labObstacle() ?? false }, () => {
     const made = await containerId()
     await power(site, 'off', repository)
     await power(site, 'on', repository)
-    await eventually('nothing to change', 90_000, async () => openIn(await plan(site)).length === 0 || undefined)
+    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
     assert.equal(await containerId(), made)
   })
 
   test('it comes back with docker, and when it is killed', async () => {
     await site.onHost(repository, 'systemctl restart docker')
-    await eventually('nothing to change', 60_000, async () => openIn(await plan(site)).length === 0 || undefined)
+    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
     await site.onHost(repository, 'kill -KILL $(docker inspect -f {{.State.Pid}} hive-registry)')
-    await eventually('nothing to change', 60_000, async () => openIn(await plan(site)).length === 0 || undefined)
+    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
   })
 
   test('another password makes it anew with the images it has', async () => {

@@ -36,7 +36,7 @@ before(async () => {
   work = mkdtempSync(join(tmpdir(), 'hive-released-'))
   cpSync(join(import.meta.dirname, 'sites/small'), join(work, 'site'), { recursive: true })
   await ensureTools()
-  program = (await release({ payload: 'fast' }))[3].path
+  program = (await release({ payload: 'fast', reuse: true }))[3].path
 })
 after(takeDown)
 

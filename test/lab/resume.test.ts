@@ -195,8 +195,9 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
         },
       })
       await Promise.race([working, first.done])
-      const [here, elsewhere] = await Promise.all([site.run(['deploy']), site.run(['--context-dir', copy, 'deploy'])])
-      const halted = await site.run(['halt'])
+      // The agents' lease is not renewed meanwhile, so who asks for that comes first.
+      const elsewhere = await site.run(['--context-dir', copy, 'deploy'])
+      const [here, halted] = await Promise.all([site.run(['deploy']), site.run(['halt'])])
       first.kill('SIGCONT')
       for (const [refused, what] of [
         [here, 'stage'],
@@ -213,7 +214,7 @@ suite('a coordinator that dies', { skip: labObstacle() ?? false }, () => {
         assert.ok(who !== '', refused.errors[0]?.message)
         assert.equal(Number(pid), first.pid)
         assert.equal(purpose, 'deploy')
-        assert.ok(Date.now() - Date.parse(since) < 60_000, since)
+        assert.ok(Date.now() - Date.parse(since) < 300_000, since)
         assert.deepEqual(told(refused, 'run.started'), [])
       }
       assert.equal((await first.done).code, 0)

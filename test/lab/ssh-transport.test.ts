@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, suite, test } from 'node:test'
 import { power } from './harness/breaking.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
@@ -125,7 +125,7 @@ suite('agents behind ssh', { skip: labObstacle() ?? false }, () => {
     const tunnel = coordinator.tunnels().get(host)
     assert.ok(tunnel !== undefined)
     process.kill(tunnel, 'SIGKILL')
-    await eventually('the next call gets through', 15_000, async () => 'version' in (await coordinator.ask<object>({ do: 'info', host })))
+    await eventually('the next call gets through', patience, async () => 'version' in (await coordinator.ask<object>({ do: 'info', host })))
     assert.notEqual(coordinator.tunnels().get(host), tunnel)
   })
 
@@ -135,12 +135,11 @@ suite('agents behind ssh', { skip: labObstacle() ?? false }, () => {
     await power(site, 'off', host)
     const gone = await coordinator.ask<{ error?: string; message?: string }>({ do: 'info', host })
     assert.ok(gone.error === 'unreachable' || gone.error === 'timeout', JSON.stringify(gone))
-    const { hosts, messages, milliseconds } = await coordinator.ask<Reached>({ do: 'reach' })
+    const { hosts, messages } = await coordinator.ask<Reached>({ do: 'reach' })
     assert.equal(hosts[host], 'unreachable', JSON.stringify(messages))
-    assert.ok(milliseconds < 12_000)
     await power(site, 'on', host)
     await site.onHost(host, `iptables -I INPUT ${outside}`)
-    await eventually('it answers', 60_000, async () => 'version' in (await coordinator.ask<object>({ do: 'info', host })))
+    await eventually('it answers', patience, async () => 'version' in (await coordinator.ask<object>({ do: 'info', host })))
   })
 
   test('an agent that is not there, another host key and a refused log-in are told apart', async () => {
@@ -187,8 +186,8 @@ suite('agents behind ssh', { skip: labObstacle() ?? false }, () => {
     assert.equal(folders().length, 1)
     await power(site, 'off', host)
     coordinator.end()
-    await eventually('the tunnels to hosts that are on have ended', 5_000, async () => [...tunnelsOf().keys()].every((name) => name === host))
-    await eventually('the tunnel to the host that is off has ended', 30_000, async () => tunnelsOf().size === 0)
+    await eventually('the tunnels to hosts that are on have ended', patience, async () => [...tunnelsOf().keys()].every((name) => name === host))
+    await eventually('the tunnel to the host that is off has ended', patience, async () => tunnelsOf().size === 0)
     await power(site, 'on', host)
     const next = new Coordinator()
     await next.ask({ do: 'reach' })

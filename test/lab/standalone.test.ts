@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { systemdImageFolder } from './harness/base-images.ts'
-import { eventually } from './harness/eventually.ts'
+import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 
 let site: LabSite | undefined
@@ -19,7 +19,7 @@ before(async () => {
 after(() => site?.destroy())
 
 test('systemd is up inside the container, with the unit that a role left in the image', async () => {
-  await eventually('the unit of the image', 60_000, async () => (await lab().run(['exec', 'box', 'cat', '/run/beat'])).code === 0)
+  await eventually('the unit of the image', patience, async () => (await lab().run(['exec', 'box', 'cat', '/run/beat'])).code === 0)
   const { out } = await lab().succeed(['exec', 'box', 'systemctl', 'is-active', 'beat'])
   assert.equal(out.trim(), 'active')
 })

@@ -170,6 +170,7 @@ export const nspawnProvider: Provider = {
     const host = hostNamed(site, name)
     const ports = [...new Set([host.settings.sshdPort, firstSshPort])]
     const port = process.platform === 'linux' ? listeningPort(hostFolder(stageFolder(site), host.shortName), ports) : undefined
-    return { host: name, address: host.address, port: port ?? firstSshPort, user: 'root', identityFile: identityFileOf(site.contextDir), password: undefined }
+    const identityFile = identityFileOf(site.contextDir)
+    return { host: name, address: host.address, port: port ?? firstSshPort, user: 'root', identityFile, password: undefined, sameMachine: true }
   },
 }

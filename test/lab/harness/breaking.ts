@@ -1,7 +1,7 @@
 /** Ways to break hosts of a stage, and to mend them. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { eventually } from './eventually.ts'
+import { eventually, patience } from './eventually.ts'
 import type { CommandOutcome, LabSite } from './lab-site.ts'
 import { openIn, plan } from './plans.ts'
 
@@ -46,8 +46,8 @@ export const power = async (site: LabSite, action: 'on' | 'off', host: string): 
 
 /** Waits until `manager` sees this many nodes of the swarm as ready, and itself has a leader. */
 export const nodesReady = (site: LabSite, manager: string, count: number): Promise<true> =>
-  eventually(`${count} nodes are ready`, 90_000, async () => {
-    const states = await site.onHost(manager, 'docker node ls --format "{{.Status}}"', 15_000)
+  eventually(`${count} nodes are ready`, patience, async () => {
+    const states = await site.onHost(manager, 'docker node ls --format "{{.Status}}"', 30_000)
     return states.split('\n').filter((state) => state === 'Ready').length === count || undefined
   })
 
@@ -63,7 +63,7 @@ export async function smallDisk(site: LabSite, host: string, folder: string, siz
  * stops what ran there and starts it anew some seconds after it calls the host ready.
  */
 export async function healed(site: LabSite): Promise<CommandOutcome> {
-  const outcome = await eventually('a deploy begins with a leader', 60_000, () =>
+  const outcome = await eventually('a deploy begins with a leader', patience, () =>
     site.succeed(['deploy']).catch((error: unknown) => {
       // Managers that came back may elect once more; any other failure counts.
       if (String(error).includes('swarm does not have a leader')) return undefined
@@ -72,7 +72,7 @@ export async function healed(site: LabSite): Promise<CommandOutcome> {
   )
   if ('error' in outcome) throw outcome.error
   let open: readonly string[] = []
-  await eventually('nothing is left to do', 60_000, async () => {
+  await eventually('nothing is left to do', patience, async () => {
     open = openIn(await plan(site))
     return open.length === 0
   }).catch((error: unknown) => {

@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { HiveEvent } from '../../../coordinator/events.ts'
+import { buildCli } from '../../../packaging/build-cli.mjs'
 import type { FakeDrbd } from '../../fake-drbd/lab/start.ts'
 
 const checkout = new URL('../../..', import.meta.url).pathname
-const launcher = join(checkout, 'packaging/hivecoord.mjs')
+/** What packaging/hivecoord.mjs hands over to, without its look at the sources before each command. */
+const hivecoord = [process.execPath, await buildCli()] as const
+const environment = { ...process.env, NODE_COMPILE_CACHE: join(checkout, 'build/compile-cache'), HIVE_CHECKOUT: checkout }
 
 export interface CommandOutcome {
   readonly code: number | null
@@ -83,9 +86,10 @@ export class LabSite {
   /** Starts a command and does not wait for it. */
   start(args: readonly string[], settings: CommandSettings = {}): RunningCommand {
     const started = performance.now()
-    const child = spawn(process.execPath, [launcher, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args], {
+    const [node, entry] = hivecoord
+    const child = spawn(node, [entry, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...this.#env, ...settings.env },
+      env: { ...environment, ...this.#env, ...settings.env },
     })
     const events: HiveEvent[] = []
     const errors: CommandOutcome['errors'][number][] = []
@@ -134,8 +138,8 @@ export class LabSite {
 
   /** A command whose output is not one document: what it wrote to standard output, and its exit code. */
   text(args: readonly string[], deadline = 60_000): Promise<{ readonly code: number | null; readonly out: string }> {
-    const argv = [process.execPath, launcher, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args]
-    return capture(argv, deadline, { env: { ...process.env, ...this.#env }, withErrors: false })
+    const argv = [...hivecoord, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args]
+    return capture(argv, deadline, { env: { ...environment, ...this.#env }, withErrors: false })
   }
 
   /** Runs a program inside the stage's network; answers its output and exit code. `deadline` in milliseconds. */
@@ -164,7 +168,7 @@ export class LabSite {
   async destroy(): Promise<void> {
     standing.delete(this)
     for (const { kill } of this.#running) kill('SIGKILL')
-    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'], { deadline: 120_000 })
+    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'])
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -173,8 +177,8 @@ export class LabSite {
     standing.delete(this)
     for (const { kill } of this.#running) kill('SIGKILL')
     const sweep = 'folder=$1; shift; "$@"; rm -rf -- "$folder"'
-    const destroy = [process.execPath, launcher, '--root', this.folder, '--stage', this.stage, 'destroy', '--yes']
-    spawn('sh', ['-c', sweep, 'sweep', this.folder, ...destroy], { detached: true, stdio: 'ignore', env: { ...process.env, ...this.#env }, cwd: '/' }).unref()
+    const destroy = [...hivecoord, '--root', this.folder, '--stage', this.stage, 'destroy', '--yes']
+    spawn('sh', ['-c', sweep, 'sweep', this.folder, ...destroy], { detached: true, stdio: 'ignore', env: { ...environment, ...this.#env }, cwd: '/' }).unref()
   }
 
   /** A second folder of the same site and stage with its own context: somebody else's admin box. */

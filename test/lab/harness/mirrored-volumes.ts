@@ -1,14 +1,11 @@
 /** What hosts and the doctor say of mirrored volumes. */
-import { eventually } from './eventually.ts'
+import { eventually, patience } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
-
-/** Milliseconds for hosts to be connected, filled and settled. */
-export const healing = 90_000
 
 /** Waits until every copy is there, connected and up to date, as each host sees it. For a volume of which every host has a disk. */
 export async function whole(site: LabSite, hosts: readonly string[], volume: string): Promise<void> {
   const wanted = hosts.map(() => 'UpToDate').join('/')
-  await eventually(`${volume} is whole`, healing, async () => {
+  await eventually(`${volume} is whole`, patience, async () => {
     const seen = await Promise.all(hosts.map((host) => site.onHost(host, `drbdadm dstate ${volume}`)))
     return seen.every((states) => states.trim() === wanted)
   }).catch(async (error: unknown) => {
@@ -22,4 +19,15 @@ export async function doctor(site: LabSite, volume: string, ...options: readonly
   const { result } = await site.succeed(['doctor', volume, ...options])
   const { findings } = result as { readonly findings: readonly { readonly state: string; readonly hosts: readonly string[] }[] }
   return findings.map(({ state, hosts }) => [state, ...hosts].join(' '))
+}
+
+/** Waits until the doctor has nothing to name. */
+export async function healthy(site: LabSite, volume: string): Promise<void> {
+  let seen: readonly string[] = []
+  await eventually(`the doctor finds nothing wrong with ${volume}`, patience, async () => {
+    seen = await doctor(site, volume)
+    return seen.length === 0
+  }).catch((error: unknown) => {
+    throw new Error(seen.join('; '), { cause: error })
+  })
 }

@@ -34,7 +34,7 @@ function ask({ name, target, serverName, tls, rpc }: Probe): Promise<Answer> {
   })
   const bytes = (value: Buffer): Buffer => value
   return new Promise((resolve) => {
-    client.makeUnaryRequest(rpc, bytes, bytes, Buffer.alloc(0), new Metadata(), { deadline: Date.now() + 10_000 }, (error) => {
+    client.makeUnaryRequest(rpc, bytes, bytes, Buffer.alloc(0), new Metadata(), { deadline: Date.now() + 30_000 }, (error) => {
       client.close()
       const code = status[error?.code ?? status.OK] as keyof typeof status
       resolve({ name, code, answered: error === null || error.metadata.get(errorKey).length > 0, message: error?.details ?? '' })

@@ -4,11 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { eventually } from './eventually.ts'
+import { eventually, patience } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
-
-/** Milliseconds for swarm to call a host down, elect a leader and start its tasks elsewhere. */
-const rescheduling = 120_000
 
 export class Records {
   readonly #site: LabSite
@@ -27,7 +24,7 @@ export class Records {
   /** The host where its task runs, as a manager sees it. */
   async hostSeenBy(manager: string): Promise<string | undefined> {
     const format = '{{.Node}} {{.CurrentState}}'
-    const said = await this.#site.onHost(manager, `docker service ps ${this.#service} --filter desired-state=running --format '${format}'`, 15_000)
+    const said = await this.#site.onHost(manager, `docker service ps ${this.#service} --filter desired-state=running --format '${format}'`, 30_000)
     const [node, state] = said.trim().split('\n')[0]?.split(' ') ?? []
     const domain = manager.slice(manager.indexOf('.'))
     return state === 'Running' ? `${node}${domain}` : undefined
@@ -36,7 +33,7 @@ export class Records {
   /** Waits until it writes on a host other than `old`, all that it told before is there, and listens to it there. Answers the host. */
   async writesElsewhere(manager: string, old?: string): Promise<string> {
     const before = this.acknowledged
-    const host = await eventually(`${this.#service} writes on another host`, rescheduling, async () => {
+    const host = await eventually(`${this.#service} writes on another host`, patience, async () => {
       const found = await this.hostSeenBy(manager)
       if (found === undefined || found === old) return undefined
       return (await this.#read(found)).length > before ? found : undefined
@@ -61,7 +58,7 @@ export class Records {
     createInterface(child.stdout).on('line', (line) => {
       if (/^\d+$/.test(line)) this.acknowledged = Math.max(this.acknowledged, Number(line))
     })
-    await eventually(`${this.#service} tells of records on ${host}`, 30_000, async () => this.acknowledged > before)
+    await eventually(`${this.#service} tells of records on ${host}`, patience, async () => this.acknowledged > before)
   }
 
   /** Every number from 1 on is in the file once, up to the last that was told. */
@@ -74,7 +71,7 @@ export class Records {
   }
 
   async #read(host: string): Promise<readonly number[]> {
-    return (await this.#site.onHost(host, `cat ${this.#file}`, 15_000))
+    return (await this.#site.onHost(host, `cat ${this.#file}`))
       .split('\n')
       .filter((line) => line !== '')
       .map(Number)

@@ -29,6 +29,14 @@ describe('ssh_config', () => {
     )
     assert.match(text, /Host s-hive1\.pdns\n {2}HostName 10\.1\.0\.6\n {2}User admin\n {2}Port 2222/)
   })
+
+  it('spares hosts of this machine the costly key exchange, and no others', () => {
+    const configured = (one: SshTarget): string | undefined => /^ {2}(KexAlgorithms .*)$/m.exec(renderSshConfig([one], '/c/known_hosts'))?.[1]
+    const given = (one: SshTarget): string | undefined => sshArguments(one, '/c', true).find((argument) => argument.startsWith('KexAlgorithms='))
+    const near: SshTarget = { ...target, sameMachine: true }
+    assert.deepEqual([configured(near), given(near)], ['KexAlgorithms ^curve25519-sha256', 'KexAlgorithms=^curve25519-sha256'])
+    assert.deepEqual([configured(target), given(target)], [undefined, undefined])
+  })
 })
 
 describe('why ssh gave no log-in', () => {

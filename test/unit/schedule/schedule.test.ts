@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { idleBetween, inOrder, type Job, type Machine, startable } from '../../schedule.ts'
+
+const job = (name: string): Job => ({ suite: name.split('/')[0] ?? '', name })
+const jobs = (...names: readonly string[]): readonly Job[] => names.map(job)
+const atRest: Machine = { processors: 2, idle: 0.9, freeMemory: 16 * 1024 ** 3, sinceSite: 60_000 }
+const names = (list: readonly Job[]): readonly string[] => list.map(({ name }) => name)
+
+test('of what keeps a processor busy one goes after the other, beside sites', () => {
+  const waiting = jobs('unit', 'ec2/a', 'lab/a', 'lab/b')
+  assert.deepEqual(names(startable(waiting, [], atRest)), ['unit', 'lab/a'])
+  assert.deepEqual(names(startable(jobs('ec2/a', 'lab/b'), jobs('unit', 'lab/a'), atRest)), ['lab/b'])
+  assert.deepEqual(names(startable(jobs('ec2/a'), jobs('lab/a'), atRest)), ['ec2/a'])
+})
+
+test('two sites stand beside one another on any machine, more only where it has nothing to do', () => {
+  const busy: Machine = { processors: 2, idle: 0.02, freeMemory: 1024 ** 3, sinceSite: 0 }
+  assert.deepEqual(names(startable(jobs('lab/b'), jobs('lab/a'), busy)), ['lab/b'])
+  const two = jobs('lab/a', 'lab/b')
+  assert.deepEqual(names(startable(jobs('lab/c'), two, atRest)), ['lab/c'])
+  for (const lacking of [{ idle: 0.1 }, { freeMemory: 1024 ** 3 }, { sinceSite: 5_000 }])
+    assert.deepEqual(startable(jobs('lab/c'), two, { ...atRest, ...lacking }), [], JSON.stringify(lacking))
+})
+
+test('sites are never more than two a processor', () => {
+  assert.deepEqual(startable(jobs('lab/e'), jobs('lab/a', 'lab/b', 'lab/c', 'lab/d'), atRest), [])
+  assert.deepEqual(names(startable(jobs('lab/e'), jobs('lab/a', 'lab/b', 'lab/c', 'lab/d'), { ...atRest, processors: 4 })), ['lab/e'])
+})
+
+test('what is named comes first, in the order named, and all else stays as it was', () => {
+  assert.deepEqual(names(inOrder(jobs('unit', 'lab/a', 'lab/b', 'lab/c'), ['lab/c', 'lab/b'])), ['lab/c', 'lab/b', 'unit', 'lab/a'])
+})
+
+test('idle is what of the time between two readings nobody used, over all processors', () => {
+  const reading = (idle: number, user: number) => ({ user, nice: 0, sys: 0, idle, irq: 0 })
+  assert.equal(idleBetween([reading(0, 0), reading(0, 0)], [reading(100, 0), reading(50, 50)]), 0.75)
+  assert.equal(idleBetween([reading(5, 5)], [reading(5, 5)]), 0)
+})
