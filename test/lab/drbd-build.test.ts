@@ -158,7 +158,7 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
       }
       await power(site, 'off', dying)
       await power(site, 'on', dying)
-      await eventually(`${dying} has its agent`, healing, () => site.onHost(dying, 'systemctl is-active hive-agent docker'))
+      await eventually(`${dying} has its agent`, patience, () => site.onHost(dying, 'systemctl is-active hive-agent docker'))
       await nodesReady(site, hives.find((host) => host !== dying) ?? '', 3)
     }
     context.diagnostic(`died at ${[...seen].join(', ')}`)
