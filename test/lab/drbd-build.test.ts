@@ -143,7 +143,7 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     for (;;) {
       let dying = ''
       const { code, signal, errors } = await buildVolumes(
-        (event) => event.code === 'step.started' && !seen.has(kindOf(event)),
+        (event) => event.code === 'step.started' && event.stepId.includes('/drbd-') && !seen.has(kindOf(event)),
         (kill, event) => {
           kill()
           if (event.code !== 'step.started') return
