@@ -49,31 +49,32 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     })
 
   /** Runs build-volumes and does something at the first event for which `when` answers true. */
-  async function buildVolumes(when: (event: HiveEvent) => boolean, act: (kill: () => void) => void): Promise<CommandOutcome> {
+  async function buildVolumes(when: (event: HiveEvent) => boolean, act: (kill: () => void, event: HiveEvent) => void): Promise<CommandOutcome> {
     let over = false
     const running = site.start(['build-volumes'], {
       onEvent: (event) => {
         if (over || !when(event)) return
         over = true
-        act(() => running.kill('SIGKILL'))
+        act(() => running.kill('SIGKILL'), event)
       },
     })
     return running.done
   }
 
+  const kindOf = (event: { readonly stepId: string }): string => event.stepId.replace(/ .*|@.*/, '')
   const isStep = (event: HiveEvent, kind: string): boolean => event.code === 'step.started' && event.stepId.includes(`/${kind} `)
   const generations = (): number => drbd.log().match(/drbdsetup new-current-uuid /g)?.length ?? 0
 
   test('a coordinator that is killed at each kind of step leaves volumes that the next run finishes, each with one first generation', async (context) => {
     const seen = new Set<string>()
-    const kindOf = (event: HiveEvent): string | undefined =>
-      event.code === 'step.started' || event.code === 'step.finished' ? `${event.code} ${event.stepId.replace(/ .*|@.*/, '')}` : undefined
+    const momentOf = (event: HiveEvent): string | undefined =>
+      event.code === 'step.started' || event.code === 'step.finished' ? `${event.code} ${kindOf(event)}` : undefined
     for (let attempt = 0; ; attempt++) {
       assert.ok(attempt < 20, `every run was killed: ${[...seen].join(', ')}`)
       const isNew = (event: HiveEvent): boolean => {
-        const kind = kindOf(event)
-        if (kind === undefined || seen.has(kind)) return false
-        seen.add(kind)
+        const moment = momentOf(event)
+        if (moment === undefined || seen.has(moment)) return false
+        seen.add(moment)
         return true
       }
       const { code, signal, errors } = await buildVolumes(isNew, (kill) => kill())
@@ -133,6 +134,38 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     await site.onHost('p-hive2.mirror', 'systemctl stop squatter')
     await site.succeed(['build-volumes'])
     await isWhole('fourth_data')
+  })
+
+  test('a host that dies at each kind of step that makes a volume, and the coordinator with it, leaves what the next run finishes', async (context) => {
+    addVolume('fifth_data')
+    const before = generations()
+    const seen = new Set<string>()
+    for (;;) {
+      let dying = ''
+      const { code, signal, errors } = await buildVolumes(
+        (event) => event.code === 'step.started' && event.stepId.includes('/drbd-') && !seen.has(kindOf(event)),
+        (kill, event) => {
+          kill()
+          if (event.code !== 'step.started') return
+          seen.add(kindOf(event))
+          dying = event.host
+          signalProcess(site, short(dying), 'hive-agent', 'SIGSTOP')
+        },
+      )
+      if (signal !== 'SIGKILL') {
+        assert.equal(code, 0, JSON.stringify(errors))
+        break
+      }
+      await power(site, 'off', dying)
+      await power(site, 'on', dying)
+      await eventually(`${dying} has its agent`, patience, () => site.onHost(dying, 'systemctl is-active hive-agent docker'))
+      await nodesReady(site, hives.find((host) => host !== dying) ?? '', 3)
+    }
+    context.diagnostic(`died at ${[...seen].join(', ')}`)
+    assert.deepEqual(seen, new Set(['build-volumes/drbd-resource', 'build-volumes/drbd-volume']))
+    await isWhole('fifth_data')
+    await nothingToDo()
+    assert.equal(generations(), before + 1)
   })
 
   test('a disk that was replaced is made anew and filled from the others', async () => {

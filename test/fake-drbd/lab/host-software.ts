@@ -3,12 +3,13 @@
  * module. drbdadm is the real one; the drbdsetup and drbdmeta that it finds are wrappers.
  */
 import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { unpackedPackages } from '../../support/unpacked-packages.ts'
 import { wrapper } from './call-server.ts'
 import { lvmTools } from './fake-lvm.ts'
 import type { Outcome } from './fake-machine.ts'
+import { makeFolder } from './nodes.ts'
 
 /** The folder of the test, as hosts see it. */
 export const folderInHosts = '/opt/fake-drbd'
@@ -45,7 +46,7 @@ export const packageFolder = (signal: AbortSignal): Promise<string> =>
 export function writeWrappers(leader: number): void {
   const root = `/proc/${leader}/root`
   const write = (path: string, text: string): void => {
-    mkdirSync(join(root, path, '..'), { recursive: true })
+    makeFolder(leader, dirname(path))
     writeFileSync(join(root, path), text)
     chmodSync(join(root, path), 0o755)
   }

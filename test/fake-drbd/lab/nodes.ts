@@ -1,13 +1,25 @@
 /** Device nodes in a running host's /dev, made from outside through its process 1. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+
+/**
+ * A folder of a running host with those above it. Not by `recursive`: where the host ends meanwhile, Node.js tries for ever, since /proc is there
+ * and what should be in it cannot be made.
+ */
+export function makeFolder(leader: number, path: string): void {
+  let folder = `/proc/${leader}/root`
+  for (const name of path.split('/').filter((part) => part !== '')) {
+    folder = join(folder, name)
+    if (!existsSync(folder)) mkdirSync(folder)
+  }
+}
 
 /** Makes the node, or lets one that is there lead elsewhere; never is there none in between. `path`: as the host sees it. */
 export function placeNode(leader: number, path: string, major: number, minor: number): void {
   const target = join(`/proc/${leader}/root`, path)
   if (leadsTo(target, major, minor)) return
-  mkdirSync(dirname(target), { recursive: true })
+  makeFolder(leader, dirname(path))
   rmSync(`${target}.new`, { force: true })
   execFileSync('mknod', ['-m', '660', `${target}.new`, 'b', String(major), String(minor)])
   renameSync(`${target}.new`, target)
