@@ -16,7 +16,9 @@ for word; do
   esac
   previous=$word
 done
-[ -z "$file" ] || /usr/bin/python3 -I -S - "$file" <<'PYTHON'
+# Health checks come by here each second: most files name no more than docker gives any container, and Python is not started for them.
+usual='CHOWN|DAC_OVERRIDE|FSETID|FOWNER|MKNOD|NET_RAW|SETGID|SETUID|SETFCAP|SETPCAP|NET_BIND_SERVICE|SYS_CHROOT|KILL|AUDIT_WRITE'
+[ -z "$file" ] || ! grep -oE '"CAP_[A-Z_]+"' "$file" | grep -qvE "^.CAP_($usual).$" || /usr/bin/python3 -I -S - "$file" <<'PYTHON'
 import json, sys
 names = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE".split()
 bounding = next(int(line.split()[1], 16) for line in open("/proc/self/status") if line.startswith("CapBnd"))
