@@ -162,7 +162,8 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
       await nodesReady(site, hives.find((host) => host !== dying) ?? '', 3)
     }
     context.diagnostic(`died at ${[...seen].join(', ')}`)
-    assert.deepEqual(seen, new Set(['build-volumes/drbd-resource', 'build-volumes/drbd-volume']))
+    // The step for the file system on the other hosts has something to do in some orders only.
+    for (const kind of ['build-volumes/drbd-resource', 'build-volumes/drbd-volume']) assert.ok(seen.has(kind), kind)
     await isWhole('fifth_data')
     await nothingToDo()
     assert.equal(generations(), before + 1)
