@@ -36,7 +36,7 @@ export function startable(waiting: readonly Job[], running: readonly Job[], mach
 
 function maySiteStart(standing: number, { processors, idle, freeMemory, sinceSite }: Machine): boolean {
   if (standing < fewestSites) return true
-  return standing < 2 * processors && idle > 0.3 && freeMemory > memoryOfSite && sinceSite > pauseBetweenSites
+  return standing < processors && idle > 0.3 && freeMemory > memoryOfSite && sinceSite > pauseBetweenSites
 }
 
 /** The same jobs, those named in `first` before the others, in its order. */
