@@ -1,9 +1,9 @@
 // Builds the agent: one self-contained executable, build/dist/hive-agent. Same inputs give the same bytes.
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeExecutable } from './executable.mjs'
-import { cacheFolder, digestOf, place, readStamp, sha256Of, sizeOf, writeStamp } from './files.mjs'
+import { cacheFolder, digestOf, place, placeTold, toldOf } from './files.mjs'
 import { generate } from './generate.mjs'
 import { licencesIn } from './licenses.mjs'
 
@@ -42,16 +42,11 @@ export async function buildAgent({ version } = {}) {
   const told = version ?? JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
   const inputs = inputHash(told)
   const binary = join(dist, version === undefined ? 'hive-agent' : `hive-agent-${version}`)
-  const stamp = `${binary}.json`
-  const last = readStamp(stamp)
-  if (last?.inputs === inputs && sizeOf(binary) === last.size) return { path: binary, sha256: last.sha256 }
-  mkdirSync(dist, { recursive: true })
+  const known = toldOf(binary, inputs)
+  if (known !== undefined) return { path: binary, sha256: known.sha256 }
   const cached = join(cacheFolder(), `agent-${inputs}`)
   if (!existsSync(cached)) await build(cached, told)
-  place(cached, binary)
-  const sha256 = sha256Of(binary)
-  writeStamp(stamp, { inputs, sha256, size: statSync(binary).size })
-  return { path: binary, sha256 }
+  return { path: binary, sha256: placeTold(cached, binary, inputs).sha256 }
 }
 
 let licences

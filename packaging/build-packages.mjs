@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { agentLicences, buildAgent } from './build-agent.mjs'
-import { cacheFolder, digestOf, place, readStamp, sha256Of, sizeOf, writeStamp } from './files.mjs'
+import { cacheFolder, digestOf, place, placeTold, toldOf } from './files.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const packaging = join(root, 'packaging')
@@ -38,17 +38,10 @@ export async function buildPackage(kind, { payload = 'fast', version: wanted, re
   const path = join(payload === 'fast' ? join(dist, 'fast') : dist, fileName)
   const about = { kind, path, fileName, version, binarySha256: binary.sha256 }
   // Every command of a checkout comes by here: some 40 MB are not read again to tell their digest.
-  const stamp = `${path}.json`
-  const last = existsSync(cached) ? readStamp(stamp) : undefined
-  if (last?.inputs === inputs && sizeOf(path) === last.size) return { ...about, sha256: last.sha256, size: last.size }
+  const told = existsSync(cached) ? toldOf(path, inputs) : undefined
+  if (told !== undefined) return { ...about, ...told }
   if (!existsSync(cached)) await build(cached, { kind, payload, version: packageVersion, release, binary: binary.path })
-  mkdirSync(dirname(path), { recursive: true })
-  // A process that is killed between the two leaves no stamp of another file.
-  rmSync(stamp, { force: true })
-  place(cached, path)
-  const made = { sha256: sha256Of(path), size: statSync(path).size }
-  writeStamp(stamp, { inputs, ...made })
-  return { ...about, ...made }
+  return { ...about, ...placeTold(cached, path, inputs) }
 }
 
 const inputHash = (settings) =>

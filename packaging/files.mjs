@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { copyFileSync, globSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** $HIVE_CACHE, /var/cache/hive for root, else ~/.cache/hive; made where it is missing. */
 export function cacheFolder() {
@@ -37,6 +37,27 @@ export function digestOf(root, patterns, other) {
     hash.update(`${file} ${content.length}\n`).update(content)
   }
   return hash.digest('hex').slice(0, 32)
+}
+
+/**
+ * Digest and size of what was made at `path` of the same inputs, as told beside it: it is not read again. Undefined where it is of others, or not
+ * there.
+ */
+export function toldOf(path, inputs) {
+  const last = readStamp(`${path}.json`)
+  return last?.inputs === inputs && sizeOf(path) === last.size ? { sha256: last.sha256, size: last.size } : undefined
+}
+
+/** Puts what is in the cache at `path` and tells beside it what `toldOf` answers. */
+export function placeTold(cached, path, inputs) {
+  const stamp = `${path}.json`
+  mkdirSync(dirname(path), { recursive: true })
+  // A process that is killed between the two leaves no stamp of another file.
+  rmSync(stamp, { force: true })
+  place(cached, path)
+  const told = { sha256: sha256Of(path), size: sizeOf(path) }
+  writeStamp(stamp, { inputs, ...told })
+  return told
 }
 
 /** What is told beside a file that was made, as JSON; undefined where there is nothing. */
