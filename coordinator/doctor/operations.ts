@@ -1,6 +1,5 @@
 /** The operations of repairs, by the agents of the hosts. */
 import type { DrbdHostView, DrbdOperationResponse } from '#gen/hive/v1/drbd.ts'
-import { HiveError } from '../../proto/errors.ts'
 import type { AgentClient } from '../client/agent-client.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
 import type { VolumeOperations } from './carry-out.ts'
@@ -17,20 +16,15 @@ interface Common {
 }
 
 /** `hosts`: all that take part in the volumes: what they say at the moment goes along with each operation, so that its agent can judge. */
-export function operationsOf(agents: Pick<SiteAgents, 'reach'>, hosts: readonly string[], signal: AbortSignal): VolumeOperations {
+export function operationsOf(agents: Pick<SiteAgents, 'reach' | 'askAll'>, hosts: readonly string[], signal: AbortSignal): VolumeOperations {
   const clientOf = async (host: string): Promise<AgentClient> => {
     const reached = await agents.reach(host, signal)
     if ('error' in reached) throw reached.error
     return reached.client
   }
-  const viewOf = async (host: string, name: string): Promise<readonly DrbdHostView[]> => {
-    try {
-      const { status } = await (await clientOf(host)).drbd.status({ name, logSeconds: 0 }, { deadline: lookDeadline, signal })
-      return [{ host, status }]
-    } catch (error) {
-      if (error instanceof HiveError && error.code !== 'cancelled') return []
-      throw error
-    }
+  const viewsOf = async (others: readonly string[], name: string): Promise<DrbdHostView[]> => {
+    const asked = await agents.askAll(others, ({ drbd }) => drbd.status({ name, logSeconds: 0 }, { deadline: lookDeadline, signal }), signal)
+    return [...asked].flatMap(([host, given]) => ('answer' in given ? [{ host, status: given.answer.status }] : []))
   }
   const perform = async (
     host: string,
@@ -38,7 +32,10 @@ export function operationsOf(agents: Pick<SiteAgents, 'reach'>, hosts: readonly 
     confirm: string,
     call: (client: AgentClient, common: Common, options: { readonly deadline: number; readonly signal: AbortSignal }) => Promise<DrbdOperationResponse>,
   ): Promise<DrbdOperationResponse> => {
-    const others = (await Promise.all(hosts.filter((other) => other !== host).map((other) => viewOf(other, name)))).flat()
+    const others = await viewsOf(
+      hosts.filter((other) => other !== host),
+      name,
+    )
     return call(await clientOf(host), { name, confirm, preview: false, others }, { deadline, signal })
   }
   return {

@@ -1,7 +1,7 @@
 /** One look at this host: states of DRBD, mounts, and what else they make worth asking for. Reads only. */
 import { readdir } from 'node:fs/promises'
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
-import { drbdKernelLines } from '../../adapters/drbd/kernel-log.ts'
+import { type KernelLog, readKernelLog } from '../../adapters/drbd/kernel-log.ts'
 import { readStatus } from '../../adapters/drbd/read-status.ts'
 import { deviceNumberOf, holdersOfAll, isOf, readMounts } from '../../adapters/mounts.ts'
 import { readDocker, readSwarm } from './docker-view.ts'
@@ -33,6 +33,12 @@ export const hasResources = (folder = resourceFolder): Promise<boolean> =>
 /** Rejects where DRBD does not answer, or the signal is aborted. */
 export async function look({ signal, now, busy, fresh = false }: LookOptions): Promise<Picture> {
   const [statuses, mounts] = await Promise.all([readStatus(signal), readMounts()])
+  // Read once for all volumes that it may tell of, and not where it can tell of none.
+  let reading: Promise<KernelLog> | undefined
+  const readLog = (): Promise<KernelLog> => {
+    reading ??= readKernelLog({ sinceSeconds: logged, signal })
+    return reading
+  }
   const volumes = await Promise.all(
     statuses.map(async (status): Promise<VolumeView> => {
       const numbers = await Promise.all(status.devices.map(({ minor }) => deviceNumberOf(`/dev/drbd${minor}`)))
@@ -47,7 +53,7 @@ export async function look({ signal, now, busy, fresh = false }: LookOptions): P
       const [holders, kernelLog] = await Promise.all([
         // Without its device node nobody could be found to hold it, which is not to say that nobody does.
         worthAsking.holders(plain) && !numbers.includes(undefined) ? holdersOfAll(status.devices) : undefined,
-        worthAsking.kernelLog(plain) ? kernelLines(status, fresh, signal) : undefined,
+        worthAsking.kernelLog(plain) ? kernelLines(status, fresh, readLog) : undefined,
       ])
       return { ...plain, holders, kernelLog }
     }),
@@ -57,12 +63,12 @@ export async function look({ signal, now, busy, fresh = false }: LookOptions): P
   return { volumes, docker: { ...docker, swarm: await readSwarm(signal) } }
 }
 
-async function kernelLines({ name, connections }: DrbdResourceStatus, fresh: boolean, signal: AbortSignal): Promise<readonly string[]> {
+async function kernelLines({ name, connections }: DrbdResourceStatus, fresh: boolean, readLog: () => Promise<KernelLog>): Promise<readonly string[]> {
   const states = connections.map(({ name: peer, state }) => `${peer} ${state}`).join()
   const known = logs.get(name)
   const at = performance.now()
   if (!fresh && known?.states === states && at - known.at < remembered) return known.lines
-  const lines = await drbdKernelLines(name, { sinceSeconds: logged, signal })
+  const lines = (await readLog()).of(name)
   logs.set(name, { states, at, lines })
   return lines
 }
