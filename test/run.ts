@@ -66,10 +66,13 @@ const held = wanted.filter((suite) => {
 })
 let waiting = inOrder(held.flatMap(jobsOf), longest)
 // What all files of the lab need is made once, before the first of them, and beside all others.
-const lab = { ready: !held.includes('lab') }
-if (!lab.ready) void prepareLab().finally(() => Object.assign(lab, { ready: true }))
+let labReady = !held.includes('lab')
+if (!labReady)
+  void prepareLab().finally(() => {
+    labReady = true
+  })
 while (waiting.length > 0 || running.size > 0) {
-  for (const job of startable(lab.ready ? waiting : waiting.filter(({ suite }) => suite !== 'lab'), [...running.keys()], machine())) begin(job)
+  for (const job of startable(labReady ? waiting : waiting.filter(({ suite }) => suite !== 'lab'), [...running.keys()], machine())) begin(job)
   await Promise.race([...running.values(), pause(1000)])
 }
 for (const name of broken) console.log(`failed in ${name}`)

@@ -12,7 +12,7 @@ import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 import { leftovers } from './harness/leftovers.ts'
 import { doctor, healthy, whole } from './harness/mirrored-volumes.ts'
-import { openIn, plan } from './harness/plans.ts'
+import { nothingLeft } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
@@ -45,16 +45,6 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
 
   const isWhole = (): Promise<void> => whole(site, hives, volume)
 
-  const nothingToDo = async (): Promise<void> => {
-    let open: readonly string[] = []
-    await eventually('nothing is left to do', patience, async () => {
-      open = openIn(await plan(site))
-      return open.length === 0
-    }).catch((error: unknown) => {
-      throw new Error(`left to do: ${open.join('; ')}`, { cause: error })
-    })
-  }
-
   test('is built by one deploy, never by force, and a second one finds nothing to do', async () => {
     await isWhole()
     for (const host of hives)
@@ -63,7 +53,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
         '{"device":"/dev/drbd1","type":"ext4"}',
         host,
       )
-    await nothingToDo()
+    await nothingLeft(site)
     assert.doesNotMatch(drbd.log(), /drbdsetup primary \S+ --force|create-md \d+ --force|invalidate/)
     assert.equal(drbd.log().match(/drbdsetup new-current-uuid/g)?.length, 2, 'one first generation a volume')
   })
@@ -114,7 +104,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     const found = await records.writesElsewhere(writer)
     await isWhole()
     await records.assertWhole(found)
-    await nothingToDo()
+    await nothingLeft(site)
   })
 
   test('a split brain is left alone, and mended by the doctor once it is told which side gives up', async () => {
@@ -142,7 +132,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
     await isWhole()
     await records.assertWhole(second)
     await site.succeed(['build-volumes'])
-    await nothingToDo()
+    await nothingLeft(site)
     await healthy(site, volume)
   })
 })

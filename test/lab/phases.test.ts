@@ -8,7 +8,7 @@ import { phaseNames } from '../../coordinator/events.ts'
 import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
 import { leftovers } from './harness/leftovers.ts'
-import { changedBy, openIn, plan, told } from './harness/plans.ts'
+import { changedBy, nothingLeft, openIn, plan, told } from './harness/plans.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
 
@@ -316,8 +316,8 @@ suite('the phases of a small site', { skip: labObstacle() ?? false }, () => {
       return all?.length === 4 && all.every(({ running, desired }) => desired > 0 && running === desired)
     })
     // Swarm still tells of tasks from before the halt for a while, and then replaces them.
-    await eventually('an empty plan', patience, async () => openIn(await plan(site)).length === 0)
-    await eventually('a deploy that changes nothing', patience, async () => changedBy(await site.succeed(['deploy'])).length === 0)
+    await nothingLeft(site)
+    assert.deepEqual(changedBy(await site.succeed(['deploy'])), [])
   })
 
   test('destroy asks first, and then leaves nothing on this machine', async () => {

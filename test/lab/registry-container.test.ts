@@ -7,7 +7,7 @@ import { after, before, suite, test } from 'node:test'
 import { power } from './harness/breaking.ts'
 import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
-import { changedBy, openIn, plan } from './harness/plans.ts'
+import { changedBy, nothingLeft, openIn, plan } from './harness/plans.ts'
 import { registryImage } from './harness/registry-image.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
 import { labObstacle } from './obstacle.ts'
@@ -54,15 +54,15 @@ suite('a registry in a container', { skip: labObstacle() ?? false }, () => {
     const made = await containerId()
     await power(site, 'off', repository)
     await power(site, 'on', repository)
-    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
+    await nothingLeft(site)
     assert.equal(await containerId(), made)
   })
 
   test('it comes back with docker, and when it is killed', async () => {
     await site.onHost(repository, 'systemctl restart docker')
-    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
+    await nothingLeft(site)
     await site.onHost(repository, 'kill -KILL $(docker inspect -f {{.State.Pid}} hive-registry)')
-    await eventually('nothing to change', patience, async () => openIn(await plan(site)).length === 0 || undefined)
+    await nothingLeft(site)
   })
 
   test('another password makes it anew with the images it has', async () => {

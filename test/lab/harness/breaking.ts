@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { eventually, patience } from './eventually.ts'
 import type { CommandOutcome, LabSite } from './lab-site.ts'
-import { openIn, plan } from './plans.ts'
+import { nothingLeft } from './plans.ts'
 
 /**
  * Pids, as this machine counts them, of a host's processes by the name of their program: signals sent to them need no log-in and arrive at once.
@@ -71,12 +71,6 @@ export async function healed(site: LabSite): Promise<CommandOutcome> {
     }),
   )
   if ('error' in outcome) throw outcome.error
-  let open: readonly string[] = []
-  await eventually('nothing is left to do', patience, async () => {
-    open = openIn(await plan(site))
-    return open.length === 0
-  }).catch((error: unknown) => {
-    throw new Error(`left to do: ${open.join('; ')}`, { cause: error })
-  })
+  await nothingLeft(site)
   return outcome
 }

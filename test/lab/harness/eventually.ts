@@ -31,3 +31,14 @@ export async function eventually<T>(what: string, deadline: number, condition: (
   }
   throw new Error(`${what}: not within ${deadline / 1000} s`, { cause: last })
 }
+
+/** Asks until nothing is found any more. Throws with what was found last. */
+export async function eventuallyNone(what: string, find: () => Promise<readonly string[]>): Promise<void> {
+  let found: readonly string[] = []
+  await eventually(what, patience, async () => {
+    found = await find()
+    return found.length === 0
+  }).catch((error: unknown) => {
+    throw new Error(`${what}, but: ${found.join('; ')}`, { cause: error })
+  })
+}

@@ -1,5 +1,5 @@
 /** What hosts and the doctor say of mirrored volumes. */
-import { eventually, patience } from './eventually.ts'
+import { eventually, eventuallyNone, patience } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
 
 /** Waits until every copy is there, connected and up to date, as each host sees it. For a volume of which every host has a disk. */
@@ -22,12 +22,5 @@ export async function doctor(site: LabSite, volume: string, ...options: readonly
 }
 
 /** Waits until the doctor has nothing to name. */
-export async function healthy(site: LabSite, volume: string): Promise<void> {
-  let seen: readonly string[] = []
-  await eventually(`the doctor finds nothing wrong with ${volume}`, patience, async () => {
-    seen = await doctor(site, volume)
-    return seen.length === 0
-  }).catch((error: unknown) => {
-    throw new Error(seen.join('; '), { cause: error })
-  })
-}
+export const healthy = (site: LabSite, volume: string): Promise<void> =>
+  eventuallyNone(`the doctor finds nothing wrong with ${volume}`, () => doctor(site, volume))

@@ -1,5 +1,6 @@
 /** What `plan` and `deploy` say, in the words that tests use. */
 import type { HiveEvent, PhaseName } from '../../../coordinator/events.ts'
+import { eventuallyNone } from './eventually.ts'
 import type { CommandOutcome, LabSite } from './lab-site.ts'
 
 /** A step that is not as wanted, as `plan --output json` tells it. */
@@ -36,6 +37,9 @@ export const openIn = (phases: readonly PhaseOfPlan[]): readonly string[] =>
     ...errors.map(({ message }) => `${phase}: ${message}`),
     ...(unknown === undefined ? [] : [`${phase}: ${unknown}`]),
   ])
+
+/** Waits until a plan finds nothing to do: what hosts and swarm come to by themselves may not have come yet. */
+export const nothingLeft = (site: LabSite): Promise<void> => eventuallyNone('nothing is left to do', async () => openIn(await plan(site)))
 
 type Told<C extends HiveEvent['code']> = Extract<HiveEvent, { code: C }>
 
