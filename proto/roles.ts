@@ -20,6 +20,8 @@ const readsSecrets: Rule = { role: 'hive:operator', mutates: false }
 const operates: Rule = { role: 'hive:operator', mutates: true }
 const administers: Rule = { role: 'hive:admin', mutates: true }
 const greets: Rule = { ...reads, peers: true }
+/** Further narrowed where it is implemented: of the hosts only the repository server may. */
+const forRepository: Rule = { ...operates, peers: true }
 
 /** Every RPC of the contract has exactly one rule here. */
 export const rules: Readonly<Record<string, Rule>> = {
@@ -47,8 +49,22 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.HostService/ReadLog': reads,
   'hive.v1.HostService/CreateCertificateRequest': administers,
   'hive.v1.HostService/InstallCertificate': administers,
+  'hive.v1.HostService/Reboot': operates,
+  'hive.v1.HostService/RestartNeeded': reads,
+
+  'hive.v1.TrustService/Get': reads,
+  'hive.v1.TrustService/SetAuthorities': administers,
+  'hive.v1.TrustService/Refuse': administers,
+  'hive.v1.AuditService/Read': reads,
 
   'hive.v1.DoctorService/Examine': reads,
+  'hive.v1.LogService/Read': reads,
+
+  'hive.v1.MaintenanceService/OpenMaintenance': operates,
+  'hive.v1.MaintenanceService/CloseMaintenance': operates,
+  'hive.v1.MaintenanceService/ListProblems': reads,
+  // What is behind it asks for a password of its own.
+  'hive.v1.TunnelService/Connect': { role: 'hive:operator', mutates: false },
 
   'hive.v1.SwarmService/Info': reads,
   'hive.v1.SwarmService/JoinToken': readsSecrets,
@@ -59,6 +75,9 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.SwarmService/SetRole': operates,
   'hive.v1.SwarmService/RemoveNode': administers,
   'hive.v1.SwarmService/SetLabels': operates,
+  'hive.v1.SwarmService/SetLabel': operates,
+  'hive.v1.SwarmService/Raft': reads,
+  'hive.v1.SwarmService/ForceNewCluster': administers,
   'hive.v1.NetworkService/List': reads,
   'hive.v1.NetworkService/Ensure': operates,
   'hive.v1.NetworkService/Remove': operates,
@@ -70,14 +89,20 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.ImageService/Ensure': operates,
   'hive.v1.ImageService/Remove': operates,
   'hive.v1.ImageService/Resolve': reads,
-  'hive.v1.ServiceService/List': reads,
+  // The registry's host asks what services run before it takes images away.
+  'hive.v1.ServiceService/List': greets,
   'hive.v1.ServiceService/Tasks': reads,
   'hive.v1.ServiceService/Ensure': operates,
   'hive.v1.ServiceService/Remove': operates,
   'hive.v1.ServiceService/Restart': operates,
+  'hive.v1.ServiceService/Scale': operates,
+  'hive.v1.ServiceService/Rollback': operates,
   'hive.v1.ContainerService/List': reads,
   'hive.v1.ContainerService/Exec': operates,
   'hive.v1.ContainerService/Logs': reads,
+  'hive.v1.ContainerService/StatFile': readsSecrets,
+  'hive.v1.ContainerService/ReadFiles': readsSecrets,
+  'hive.v1.ContainerService/WriteFiles': operates,
   'hive.v1.DrbdService/List': reads,
   'hive.v1.DrbdService/Status': reads,
   'hive.v1.DrbdService/Watch': reads,
@@ -97,9 +122,28 @@ export const rules: Readonly<Record<string, Rule>> = {
   'hive.v1.DrbdService/ForgetPeer': administers,
   'hive.v1.RepairService/Check': readsSecrets,
   'hive.v1.RepairService/Apply': operates,
+  'hive.v1.RegistryService/List': reads,
+  'hive.v1.RegistryService/Usage': reads,
+  'hive.v1.RegistryService/Prune': operates,
+  'hive.v1.RegistryService/CollectGarbage': operates,
   'hive.v1.SupervisorService/Status': reads,
   'hive.v1.SupervisorService/Hold': operates,
   'hive.v1.SupervisorService/Release': operates,
+  'hive.v1.FollowerService/Status': reads,
+
+  'hive.v1.BackupService/Offers': greets,
+  'hive.v1.BackupService/Dump': forRepository,
+  'hive.v1.BackupService/Rehearse': forRepository,
+  // What a service holds is replaced: an administrator allows it, the repository server carries it out.
+  'hive.v1.BackupService/AllowRestore': administers,
+  'hive.v1.BackupService/Load': { ...administers, peers: true },
+  'hive.v1.BackupStoreService/List': reads,
+  'hive.v1.BackupStoreService/Run': operates,
+  'hive.v1.BackupStoreService/Verify': reads,
+  'hive.v1.BackupStoreService/Restore': administers,
+  'hive.v1.BackupStoreService/Drill': operates,
+  'hive.v1.BackupStoreService/Export': readsSecrets,
+  'hive.v1.BackupStoreService/Import': administers,
 }
 
 /** The strongest role among a certificate's O= values; undefined where none is a role. */
