@@ -1,5 +1,6 @@
 /** Users and groups of the host as its name services (getent) tell them. */
 import { run } from './command.ts'
+import { gathered } from './gathered.ts'
 
 export interface Passwd {
   readonly name: string
@@ -31,13 +32,22 @@ export function parseGroup(line: string): Group | undefined {
 }
 
 /** A user by name or number; undefined where there is none. */
-export const findUser = async (key: string | number): Promise<Passwd | undefined> => parsePasswd(await getent('passwd', String(key)))
+export const findUser = (key: string | number): Promise<Passwd | undefined> => passwd(String(key))
 
 /** A group by name or number; undefined where there is none. */
-export const findGroup = async (key: string | number): Promise<Group | undefined> => parseGroup(await getent('group', String(key)))
+export const findGroup = (key: string | number): Promise<Group | undefined> => group(String(key))
 
-async function getent(database: string, key: string): Promise<string> {
-  // 2: no such key.
-  const { stdout } = await run(['getent', database, key], { readOnly: true, okCodes: [0, 2], timeout: 20_000 })
-  return stdout
+const passwd = gathered((keys: readonly string[]) => getent('passwd', keys, parsePasswd, ({ uid }) => uid))
+const group = gathered((keys: readonly string[]) => getent('group', keys, parseGroup, ({ gid }) => gid))
+
+async function getent<T extends { readonly name: string }>(
+  database: string,
+  keys: readonly string[],
+  parse: (line: string) => T | undefined,
+  numberOf: (entry: T) => number,
+): Promise<readonly (T | undefined)[]> {
+  // 2: some of the keys are unknown.
+  const { stdout } = await run(['getent', database, ...keys], { readOnly: true, okCodes: [0, 2], timeout: 20_000 })
+  const entries = stdout.split('\n').flatMap((line) => parse(line) ?? [])
+  return keys.map((key) => entries.find((entry) => (/^\d+$/.test(key) ? numberOf(entry) === Number(key) : entry.name === key)))
 }

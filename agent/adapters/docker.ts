@@ -14,8 +14,8 @@ import { assertMayMutate } from './gate.ts'
 export interface CallOptions {
   readonly query?: Readonly<Record<string, unknown>>
   readonly body?: unknown
-  /** Path of a file that is the request's body (an archive), instead of `body`. */
-  readonly file?: string
+  /** An archive that is the request's body instead of `body`: its file's path, or its bytes as they come. */
+  readonly file?: string | Readable
   readonly signal?: AbortSignal
   /** Milliseconds until the request is given up. Default 60 000; of streams, until they begin. */
   readonly timeout?: number
@@ -24,7 +24,7 @@ export interface CallOptions {
   readonly electionPatience?: number
 }
 
-type Method = 'GET' | 'POST' | 'DELETE' | 'HEAD'
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
 type Kind = 'json' | 'stream' | 'hijack'
 
 const defaultTimeout = 60_000
@@ -80,10 +80,11 @@ export async function dockerGet<T>(path: string, options: CallOptions = {}): Pro
 const isElecting = (error: unknown): boolean => error instanceof HiveError && /swarm does not have a leader/i.test(error.message)
 
 export const dockerPost = <T>(path: string, options: CallOptions = {}): Promise<T> => dial('POST', path, 'json', options) as Promise<T>
+export const dockerPut = (path: string, options: CallOptions = {}): Promise<unknown> => dial('PUT', path, 'json', options)
 export const dockerDelete = (path: string, options: CallOptions = {}): Promise<unknown> => dial('DELETE', path, 'json', options)
 
 /** The answer's body as it comes; end it by `destroy` or by the signal. */
-export const dockerStream = (method: 'GET' | 'POST', path: string, options: CallOptions = {}): Promise<Readable> =>
+export const dockerStream = (method: 'GET' | 'HEAD' | 'POST', path: string, options: CallOptions = {}): Promise<Readable> =>
   dial(method, path, 'stream', options) as Promise<Readable>
 
 /** A POST whose connection becomes a two-way stream (exec, attach). */

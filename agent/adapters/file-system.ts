@@ -1,6 +1,6 @@
 /** File systems on mirrored volumes: what is there, made once, and grown while in use. */
 import { HiveError } from '../../proto/errors.ts'
-import { readDisk } from './disk-content.ts'
+import { readHead } from './disk-content.ts'
 import { storageCommand } from './drbd/tools.ts'
 import { assertMayMutate } from './gate.ts'
 import type { Mount } from './mounts.ts'
@@ -32,8 +32,7 @@ export function parseSuperblock(head: Buffer): FileSystem | undefined {
   return { type: 'ext4', sizeBytes: blocks << BigInt(10 + head.readUInt32LE(extBase + 24)) }
 }
 
-export const readHead = (disk: string, signal?: AbortSignal): Promise<Buffer> => readDisk(disk, 0, superblockBytes, signal)
-export const readFileSystem = async (disk: string, signal?: AbortSignal): Promise<FileSystem | undefined> => parseSuperblock(await readHead(disk, signal))
+export const readFileSystem = async (disk: string, signal: AbortSignal): Promise<FileSystem | undefined> => parseSuperblock(await readHead(disk, signal))
 
 /** Milliseconds. */
 const makeTime = 600_000

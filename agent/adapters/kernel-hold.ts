@@ -1,11 +1,14 @@
 /**
  * Keeps the package manager from replacing the kernel, or a module made for it, by itself: the one without the other is a host whose
- * mirrored volumes do not come up. `dnf upgrade --disableexcludes=main` and `apt-mark unhold` let go of it.
+ * mirrored volumes do not come up. kernel-update.ts lets go of both at once; by hand, `dnf upgrade --disableexcludes=main` and `apt-mark unhold` do.
  */
-import { run } from './command.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { readFileState, readText, rootFile, writeFileAtomic } from './files.ts'
+import { assertMayMutate } from './gate.ts'
 import type { PackageSystem } from './os.ts'
-import { holdPackages, type PackageWork, parseDpkg } from './packages.ts'
+import { dpkgStates, holdPackages, type PackageState, type PackageWork, parseVersionlock, versionlockList } from './packages.ts'
 
 export const dnfConfig = '/etc/dnf/dnf.conf'
 export const heldByDnf = ['kernel*', 'kmod-drbd*'] as const
@@ -52,9 +55,15 @@ export async function missingHolds(system: PackageSystem, signal: AbortSignal): 
     const excluded = excludesOf(await readText(dnfConfig))
     return heldByDnf.filter((pattern) => !excluded.includes(pattern))
   }
-  // 1: there is none, as in a container.
-  const { stdout } = await run(['dpkg-query', '-W', `-f=\${Package}\\t\${db:Status-Abbrev}\\n`, 'linux-image-*'], { readOnly: true, okCodes: [0, 1], signal })
-  return [...parseDpkg(stdout)].filter(([, { installed, held }]) => installed && !held).map(([name]) => name)
+  return (await kernelPackages(signal)).filter(([, { held }]) => !held).map(([name]) => name)
+}
+
+/** Installed kernels that apt is kept from replacing, by their packages' names. */
+export const heldKernels = async (signal: AbortSignal): Promise<readonly string[]> =>
+  (await kernelPackages(signal)).filter(([, { held }]) => held).map(([name]) => name)
+
+async function kernelPackages(signal: AbortSignal): Promise<readonly (readonly [name: string, state: PackageState])[]> {
+  return [...(await dpkgStates(['linux-image-*'], signal))].filter(([, { installed }]) => installed)
 }
 
 export async function hold(system: PackageSystem, missing: readonly string[], work: PackageWork): Promise<void> {
@@ -63,4 +72,30 @@ export async function hold(system: PackageSystem, missing: readonly string[], wo
   const state = await readFileState(dnfConfig)
   const text = state?.content.toString('utf8') ?? ''
   await writeFileAtomic(dnfConfig, withExcludes(text, [...excludesOf(text), ...missing]), state ?? rootFile)
+}
+
+/** Names, or patterns of names, of packages that the package manager leaves as they are. */
+export async function heldPackages(system: PackageSystem, signal: AbortSignal): Promise<readonly string[]> {
+  if (system === 'apt') return [...(await dpkgStates([], signal))].flatMap(([name, { held }]) => (held ? [name] : [])).sort()
+  return [...new Set([...parseVersionlock(await readText(versionlockList)), ...excludesOf(await readText(dnfConfig))])].sort()
+}
+
+/** dnf's configuration with these held and no other of ours; an administrator's own list stays. */
+export async function configExcluding(folder: string, patterns: readonly string[]): Promise<string> {
+  const config = path.join(folder, 'dnf.conf')
+  const text = await readText(dnfConfig)
+  const own = excludesOf(text).filter((pattern) => !(heldByDnf as readonly string[]).includes(pattern))
+  await writeFileAtomic(config, withExcludes(text, [...own, ...patterns]), rootFile)
+  return config
+}
+
+/** The folder goes when the work is done. */
+export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  assertMayMutate('make a scratch folder')
+  const folder = await mkdtemp(path.join(tmpdir(), 'hive-packages-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }

@@ -65,6 +65,12 @@ export function compareReleases(one: string, other: string): number {
   return 0
 }
 
+export const newestOf = (releases: readonly string[]): string | undefined => releases.toSorted(compareReleases).at(-1)
+
+/** The newest installed kernel that a pattern is for, see isKernel; '': of all. */
+export const newestInstalled = async (pattern: string): Promise<string | undefined> =>
+  newestOf((await installedKernels()).filter((release) => pattern === '' || isKernel(pattern, release)))
+
 export interface BootChoice {
   /** /etc/default/grub. */
   readonly defaults: string
@@ -81,7 +87,7 @@ export interface BootChoice {
  */
 export function nextKernelOf({ defaults, environment, entries, kernels }: BootChoice): string | undefined {
   const setting = variable(defaults, 'GRUB_DEFAULT')
-  if (entries.size === 0) return setting === '' || setting === '0' ? [...kernels].sort(compareReleases).at(-1) : undefined
+  if (entries.size === 0) return setting === '' || setting === '0' ? newestOf(kernels) : undefined
   const saved = variable(environment, 'next_entry') || (setting === '' || setting === 'saved' ? variable(environment, 'saved_entry') : setting)
   const ids = [...entries.keys()].sort((a, b) => Number(isRescueEntry(a)) - Number(isRescueEntry(b)) || compareReleases(b, a))
   const chosen = /^\d*$/.test(saved) ? ids[Number(saved)] : ids.find((id) => id === saved)

@@ -21,7 +21,7 @@ export interface PackageWork {
 const installTimeout = 1_800_000
 /** Percentages that dpkg writes over each other on a terminal. */
 const progressOfDpkg = /^\(Reading database/
-const versionlockList = '/etc/dnf/plugins/versionlock.list'
+export const versionlockList = '/etc/dnf/plugins/versionlock.list'
 
 /** Output of `dpkg-query -W -f='${Package}\t${db:Status-Abbrev}\n'`: wanted, state and error letters for each package. */
 export function parseDpkg(output: string): Map<string, PackageState> {
@@ -74,14 +74,19 @@ export function parseVersionlock(list: string): Set<string> {
   return names
 }
 
+/** What dpkg knows of packages by name or pattern; none: of all. Names that it does not know are left out. */
+export async function dpkgStates(names: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, PackageState>> {
+  // 1: some of the names are unknown to dpkg.
+  const argv = ['dpkg-query', '-W', `-f=\${Package}\\t\${db:Status-Abbrev}\\n`, ...names] as const
+  return parseDpkg((await run(argv, { readOnly: true, okCodes: names.length === 0 ? [0] : [0, 1], ...(signal === undefined ? {} : { signal }) })).stdout)
+}
+
 /** The states of these packages, each name given has one. */
 export async function packageStates(system: PackageSystem, names: readonly string[]): Promise<Map<string, PackageState>> {
   const states = new Map<string, PackageState>()
   if (names.length === 0) return states
   if (system === 'apt') {
-    // 1: some of the names are unknown to dpkg.
-    const { stdout } = await run(['dpkg-query', '-W', `-f=\${Package}\\t\${db:Status-Abbrev}\\n`, ...names], { readOnly: true, okCodes: [0, 1] })
-    const found = parseDpkg(stdout)
+    const found = await dpkgStates(names)
     for (const name of names) states.set(name, found.get(name) ?? { installed: false, held: false, broken: false })
     return states
   }
@@ -98,7 +103,7 @@ export async function installPackages(system: PackageSystem, names: readonly str
   if (names.length === 0) return
   if (system === 'dnf') {
     try {
-      await run(['dnf', '-y', '--setopt=install_weak_deps=False', 'install', ...names], withWork(work))
+      await run(['dnf', '-y', '--setopt=install_weak_deps=False', 'install', ...names], packageOptions(work))
     } catch (thrown) {
       const unknown = thrown instanceof HiveError ? parseDnfUnknown(thrown.log) : []
       if (unknown.length === 0) throw thrown
@@ -147,12 +152,12 @@ export async function installPackageFiles(system: PackageSystem, files: readonly
   }
   // Whether packages of the sources have to be signed is for their own configuration to say.
   const options = ['--setopt=install_weak_deps=False', '--setopt=localpkg_gpgcheck=False', '--nobest']
-  await run(['dnf', ...(config === undefined ? [] : ['-c', config]), '-y', ...options, 'install', ...files], withWork(work))
+  await run(['dnf', ...(config === undefined ? [] : ['-c', config]), '-y', ...options, 'install', ...files], packageOptions(work))
 }
 
 export async function removePackages(system: PackageSystem, names: readonly string[], work: PackageWork): Promise<void> {
   if (names.length === 0) return
-  if (system === 'dnf') await run(['dnf', '-y', 'remove', ...names], withWork(work))
+  if (system === 'dnf') await run(['dnf', '-y', 'remove', ...names], packageOptions(work))
   else {
     await repairDpkg(work)
     await aptGet(['remove', ...names], work)
@@ -161,10 +166,10 @@ export async function removePackages(system: PackageSystem, names: readonly stri
 
 export async function holdPackages(system: PackageSystem, names: readonly string[], work: PackageWork): Promise<void> {
   if (names.length === 0) return
-  if (system === 'apt') await run(['apt-mark', 'hold', ...names], withWork(work))
+  if (system === 'apt') await run(['apt-mark', 'hold', ...names], packageOptions(work))
   else {
-    await run(['dnf', '-y', 'install', 'python3-dnf-plugin-versionlock'], withWork(work))
-    await run(['dnf', '-y', 'versionlock', 'add', ...names], withWork(work))
+    await run(['dnf', '-y', 'install', 'python3-dnf-plugin-versionlock'], packageOptions(work))
+    await run(['dnf', '-y', 'versionlock', 'add', ...names], packageOptions(work))
   }
 }
 
@@ -180,7 +185,63 @@ async function aptGet(args: readonly string[], work: PackageWork): Promise<void>
     '-o',
     'Dpkg::Options::=--force-confold',
   ]
-  await run(['apt-get', ...options, ...args], withWork(work))
+  await run(['apt-get', ...options, ...args], packageOptions(work))
+}
+
+/** Packages that `apt-get --simulate upgrade` would install, bring to another version, or set up where that has failed before. */
+export const parseSimulated = (output: string): readonly string[] => [
+  ...new Set(output.split('\n').flatMap((line) => /^(?:Inst|Conf) (\S+) /.exec(line)?.[1] ?? [])),
+]
+
+/** Packages that `dnf check-update` lists: NAME.ARCH  VERSION  SOURCE, up to what is obsoleted. */
+export function parseCheckUpdate(output: string): readonly string[] {
+  const [updates = ''] = output.split(/^Obsoleting Packages/m)
+  return updates.split('\n').flatMap((line) => /^(\S+)\.[\w]+\s+\S+\s+\S+\s*$/.exec(line)?.[1] ?? [])
+}
+
+/** Packages that are older than what the sources have, as far as the lists of this host tell. */
+export async function pendingUpdates(system: PackageSystem, signal: AbortSignal): Promise<readonly string[]> {
+  if (system === 'apt') {
+    const simulated = ['apt-get', '--simulate', '--with-new-pkgs', 'upgrade'] as const
+    const { stdout, stderr, code } = await run(simulated, { readOnly: true, okCodes: [0, 100], signal, timeout: 120_000 })
+    if (code === 0) return parseSimulated(stdout)
+    // It looks no further then, and installUpdates ends that first.
+    if (/dpkg was interrupted/.test(stderr)) return ['(an installation that was interrupted)']
+    throw new HiveError('command-failed', `apt-get can't tell what is new: ${stderr.trim()}`)
+  }
+  // 100: there are some.
+  const { stdout } = await run(['dnf', '-q', 'check-update'], { readOnly: true, okCodes: [0, 100], signal, timeout: 300_000 })
+  return parseCheckUpdate(stdout)
+}
+
+/** Newer kernels that the sources have, and modules of DRBD that are for them, by their packages' names: also those that are held. */
+export async function newerKernelPackages(system: PackageSystem, signal: AbortSignal): Promise<readonly string[]> {
+  if (system === 'apt') {
+    const simulated = ['apt-get', '--simulate', '--ignore-hold', '--with-new-pkgs', 'upgrade'] as const
+    // 100: what was interrupted is told by pendingUpdates.
+    const { stdout } = await run(simulated, { readOnly: true, okCodes: [0, 100], signal, timeout: 120_000 })
+    return parseSimulated(stdout).filter((name) => /^linux-(?:image|headers|modules)-/.test(name))
+  }
+  const asked = ['dnf', '-q', '--disableexcludes=main', 'check-update', 'kernel*', 'kmod-drbd*'] as const
+  return parseCheckUpdate((await run(asked, { readOnly: true, okCodes: [0, 100], signal, timeout: 300_000 })).stdout)
+}
+
+/** So that what the sources have now is known. */
+export async function fetchLists(system: PackageSystem, work: PackageWork): Promise<void> {
+  if (system === 'apt') await aptGet(['update'], work)
+  else await run(['dnf', '-y', '--refresh', 'makecache'], packageOptions(work))
+}
+
+/**
+ * Brings all packages to what the lists have. New ones that they need come along, none is removed, what is held stays. `config`: a
+ * configuration of dnf's to take instead of the host's.
+ */
+export async function installUpdates(system: PackageSystem, work: PackageWork, config?: string): Promise<void> {
+  if (system === 'dnf') await run(['dnf', ...(config === undefined ? [] : ['-c', config]), '-y', 'upgrade'], packageOptions(work))
+  else {
+    await repairDpkg(work)
+    await aptGet(['--with-new-pkgs', 'upgrade'], work)
+  }
 }
 
 async function repairDpkg(work: PackageWork): Promise<void> {
@@ -188,10 +249,11 @@ async function repairDpkg(work: PackageWork): Promise<void> {
   const interrupted = (await readdir('/var/lib/dpkg/updates').catch(() => [])).some((name) => /^\d+$/.test(name))
   if (audit.stdout.trim() === '' && !interrupted) return
   work.onLine('an earlier installation was interrupted: finishing it')
-  await run(['dpkg', '--force-confdef', '--force-confold', '--configure', '-a'], withWork(work))
+  await run(['dpkg', '--force-confdef', '--force-confold', '--configure', '-a'], packageOptions(work))
 }
 
-const withWork = (work: PackageWork): CommandOptions => ({
+/** For commands that install something. */
+export const packageOptions = (work: PackageWork): CommandOptions => ({
   timeout: installTimeout,
   signal: work.signal,
   onLine: (line) => {

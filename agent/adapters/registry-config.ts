@@ -1,6 +1,6 @@
 /** The private registry's files, in the places that Debian's docker-registry package has for them. Pure but for the password's hash. */
 import bcrypt from 'bcryptjs'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 
 export const registryPaths = {
   folder: '/etc/docker/registry',
@@ -35,6 +35,25 @@ export const renderRegistryConfig = (port: number): string =>
     },
     auth: { htpasswd: { realm: 'hive', path: registryPaths.passwords } },
   })
+
+interface Configuration {
+  readonly storage?: Readonly<Record<string, unknown>> & { readonly maintenance?: { readonly readonly?: { readonly enabled?: boolean } } }
+}
+
+/** The same configuration, but that pushes are refused: nothing may come in while what nobody refers to goes. */
+export function readOnlyConfig(config: string): string {
+  const all = parse(config) as Configuration
+  return stringify({ ...all, storage: { ...all.storage, maintenance: { readonly: { enabled: true } } } })
+}
+
+/** What `readOnlyConfig` was made from. */
+export function writableConfig(config: string): string {
+  const all = parse(config) as Configuration
+  const { maintenance: _, ...storage } = all.storage ?? {}
+  return stringify({ ...all, storage })
+}
+
+export const isReadOnlyConfig = (config: string): boolean => (parse(config) as Configuration | null)?.storage?.maintenance?.readonly?.enabled === true
 
 /** A htpasswd file of one user, with a new salt each time. */
 export const renderPasswords = async (user: string, password: string): Promise<string> => `${user}:${await bcrypt.hash(password, cost)}\n`

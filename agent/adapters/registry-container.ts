@@ -3,10 +3,8 @@
  * network and sees its files under the host's own paths, so that its configuration is the same as without a container.
  */
 import { createHash } from 'node:crypto'
-import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
-import { HiveError } from '../../proto/errors.ts'
-import { forgetOtherTags, importRootFilesystem, loadArchive } from './ansible/images.ts'
-import { inspectImage, parseReference, pullImage, tagImage } from './docker/images.ts'
+import { forgetOtherTags } from './ansible/images.ts'
+import { parseReference } from './docker/images.ts'
 import { dockerDelete, dockerGet, dockerPost, orUndefined } from './docker.ts'
 import { registryPaths } from './registry-config.ts'
 
@@ -79,33 +77,6 @@ export async function stopRegistryContainer(signal: AbortSignal): Promise<void> 
 export async function removeRegistryContainer(signal: AbortSignal): Promise<void> {
   await stopRegistryContainer(signal)
   await orUndefined(dockerDelete(`/containers/${registryContainerName}`, { query: { force: 'true', v: 'true' }, signal }))
-}
-
-export interface ImageSource {
-  readonly reference: string
-  readonly auth: RegistryAuth | undefined
-  /** undefined: pulled. */
-  readonly archive: { readonly path: string; readonly rootFilesystem: boolean; readonly sourceReference: string } | undefined
-}
-
-/** The image is in this host's docker under its reference afterwards. */
-export async function fetchRegistryImage(source: ImageSource, signal: AbortSignal, log: (line: string) => void): Promise<void> {
-  const { reference, auth, archive } = source
-  const wanted = parseReference(reference)
-  if (archive === undefined) {
-    log(`pulling ${reference}`)
-    await pullImage(wanted, { auth, signal })
-    if (wanted.digest !== '' && wanted.tag !== '') await tagImage(`${wanted.repository}@${wanted.digest}`, wanted, signal)
-    return
-  }
-  log('loading the image of the registry')
-  if (archive.rootFilesystem) await importRootFilesystem(archive.path, reference, signal, log)
-  else {
-    await loadArchive(archive.path, signal, log)
-    const loaded = await inspectImage(archive.sourceReference, signal)
-    if (loaded === undefined) throw new HiveError('invalid-input', `the archive holds no image ${archive.sourceReference}`)
-    await tagImage(loaded.Id, wanted, signal)
-  }
 }
 
 /** Images of archives that were used before. */

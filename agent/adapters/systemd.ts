@@ -1,8 +1,10 @@
 /** systemd units: what they are, and whether they run with the files they were configured by. */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
+import { HiveError } from '../../proto/errors.ts'
 import { run } from './command.ts'
 import { readFileState, readText, rootFile, writeFileAtomic } from './files.ts'
+import { gathered } from './gathered.ts'
 import { stateFolder } from './state-folder.ts'
 
 export interface UnitStatus {
@@ -38,11 +40,18 @@ export function parseUnitStatus(output: string): UnitStatus {
   }
 }
 
-/** The status of a unit; one that the host does not have answers load not-found. */
-export async function unitStatus(name: string): Promise<UnitStatus> {
-  const { stdout } = await run(['systemctl', 'show', name, `--property=${properties.join(',')}`], { readOnly: true, timeout: 30_000 })
-  return parseUnitStatus(stdout)
+/** Output of `systemctl show` for several units: their properties in the order in which they were named, with an empty line between them. */
+export function parseUnitStatuses(names: readonly string[], output: string): readonly UnitStatus[] {
+  const blocks = output.trim().split(/\n\n+/)
+  if (blocks.length !== names.length) throw new HiveError('command-failed', `systemctl tells of ${blocks.length} units, asked for ${names.join(', ')}`)
+  return blocks.map(parseUnitStatus)
 }
+
+/** The status of a unit; one that the host does not have answers load not-found. */
+export const unitStatus = gathered(async (names: readonly string[]) => {
+  const { stdout } = await run(['systemctl', 'show', `--property=${properties.join(',')}`, '--', ...names], { readOnly: true, timeout: 30_000 })
+  return parseUnitStatuses(names, stdout)
+})
 
 /** The first of these names that the host has; else the status of the first. */
 export async function firstUnit(names: readonly [string, ...string[]]): Promise<UnitStatus> {
@@ -149,4 +158,5 @@ async function readNote(unit: string): Promise<LoadedFiles | undefined> {
   }
 }
 
-const bootId = async (): Promise<string> => (await fs.readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+/** Of the kernel; another one after each start of the host. */
+export const bootId = async (): Promise<string> => (await fs.readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()

@@ -9,6 +9,8 @@ export interface WantedGroup {
   readonly name: string
   readonly gid: number | undefined
   readonly sudo: boolean
+  /** Where it has no number of its own: one of those for the system's own groups, which no user of the site asks for. */
+  readonly system?: boolean
 }
 
 export interface WantedUser {
@@ -64,7 +66,9 @@ export async function compareUser(wanted: WantedUser): Promise<Finding[]> {
 
 export async function ensureGroup(wanted: WantedGroup, signal: AbortSignal): Promise<void> {
   if ((await findGroup(wanted.name)) === undefined)
-    await run(['groupadd', ...(wanted.gid === undefined ? [] : ['--gid', String(wanted.gid)]), wanted.name], { signal })
+    await run(['groupadd', ...(wanted.system === true ? ['--system'] : []), ...(wanted.gid === undefined ? [] : ['--gid', String(wanted.gid)]), wanted.name], {
+      signal,
+    })
   if (wanted.sudo) await ensureSudoers(`%${wanted.name}`, wanted.name, signal)
 }
 

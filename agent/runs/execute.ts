@@ -8,6 +8,7 @@ import type { Executors, StepContext } from '../steps/executor.ts'
 import type { Graph } from './graph.ts'
 import type { Grip, KeyedLock } from './keyed-lock.ts'
 import type { Run } from './run.ts'
+import type { StepOutcomes } from './step-outcomes.ts'
 import { bind, carryOut, defaultTimeout, LeftBehind, type StepOutcome, withinDeadline } from './step-runner.ts'
 
 export interface ExecutionEnvironment {
@@ -21,6 +22,8 @@ export interface ExecutionEnvironment {
   readonly parallel?: number
   /** Milliseconds for a step to stop after it was told to. Default 10 000. */
   readonly grace?: number
+  /** Hears what plans and runs say of steps. */
+  readonly outcomes?: StepOutcomes
 }
 
 export const defaultGrace = 10_000

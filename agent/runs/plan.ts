@@ -36,7 +36,9 @@ export async function plan(steps: readonly Step[], environment: ExecutionEnviron
     settled.set(id, answer)
     return answer
   }
-  return steps.map((step) => toPlan(step, settle(step.id)))
+  const plans = steps.map((step) => toPlan(step, settle(step.id)))
+  environment.outcomes?.planned(steps, plans)
+  return plans
 }
 
 /** One check within its time. Throws what it threw. */

@@ -90,6 +90,7 @@ export class Runs {
 
   async #retire(run: Run): Promise<void> {
     const { runId } = run.header
+    this.#options.outcomes?.ran(run.header.steps, run.events)
     this.#past.set(runId, { header: run.header, ended: run.ended ?? this.#options.now(), ok: run.ok, events: run.events })
     this.#active.delete(runId)
     const kept = [...this.#past].filter(([, past]) => past.events !== undefined)
@@ -135,6 +136,12 @@ export class Runs {
     const all = [...this.#active.values()].map(({ run }) => summaryOf(run.header, undefined, false))
     if (!activeOnly) all.push(...[...this.#past.values()].map((past) => summaryOf(past.header, past.ended, past.ok)))
     return all.sort((a, b) => (a.runId < b.runId ? 1 : -1)).slice(0, limit)
+  }
+
+  /** When the last run that has ended did; undefined where there was none. */
+  lastEnded(): Date | undefined {
+    const ends = [...this.#past.values()].map(({ ended }) => ended.getTime())
+    return ends.length === 0 ? undefined : new Date(Math.max(...ends))
   }
 
   /** True when it was active. Throws HiveError 'not-found'. */

@@ -2,9 +2,13 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+let written = 0
+
 /** Writes beside the target, syncs, renames, and syncs the folder: after a crash there is the old content or the new one. */
 export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
-  const beside = `${path}.${process.pid}.new`
+  // Of several writers at once each has its own; the last one to rename wins.
+  written += 1
+  const beside = `${path}.${process.pid}.${written}.new`
   try {
     const file = await open(beside, 'w', mode)
     try {

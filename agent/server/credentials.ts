@@ -7,9 +7,13 @@ import { loadPki, type PemSet } from './pki.ts'
 /** minVersion is said with each context: a reload without it would let TLS 1.2 in again. */
 const contextOf = ({ ca, cert, key }: PemSet): SecureContextOptions => ({ ca, cert, key, minVersion: 'TLSv1.3' })
 
+/** Milliseconds; who connects and says nothing is not waited for as long as Node.js would, two minutes. */
+const handshakeTimeout = 10_000
+
 export class MtlsServerCredentials extends ServerCredentials {
-  constructor(pem: PemSet) {
-    super({ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, contextOf(pem))
+  /** `handshake`: milliseconds after which who says nothing is shown out. */
+  constructor(pem: PemSet, handshake = handshakeTimeout) {
+    super({ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', handshakeTimeout: handshake }, contextOf(pem))
   }
 
   /** For connections from now on. */
@@ -26,11 +30,15 @@ export class MtlsServerCredentials extends ServerCredentials {
 const settleTime = 300
 
 /** Calls `onPki` whenever a consistent new set is in the folder; an inconsistent one is told to `onError` and the old one stays in use. */
-export function watchPki(folder: string, onPki: (pem: PemSet) => void, onError: (error: unknown) => void): { reload(): Promise<void>; close(): void } {
+export function watchPki(
+  folder: string,
+  onPki: (pem: PemSet) => void | Promise<void>,
+  onError: (error: unknown) => void,
+): { reload(): Promise<void>; close(): void } {
   let timer: NodeJS.Timeout | undefined
   const reload = async (): Promise<void> => {
     try {
-      onPki(await loadPki(folder))
+      await onPki(await loadPki(folder))
     } catch (error) {
       onError(error)
     }

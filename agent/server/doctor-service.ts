@@ -1,25 +1,39 @@
 /** What the doctor asks of a host. */
-import { DoctorServiceService, type HostProblem } from '#gen/hive/v1/doctor.ts'
+import { DoctorServiceService, type HostProblem, type VolumeExamination } from '#gen/hive/v1/doctor.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { examineVolumes } from '../adapters/drbd/examine.ts'
 import { stuckCommands } from '../adapters/drbd/tools.ts'
 import { requireDrbd9 } from '../adapters/drbd/version.ts'
 import { hungProcesses } from '../adapters/hung-processes.ts'
 import type { ServerContext } from './context.ts'
+import { type ConditionSources, hostCondition } from './doctor/host-condition.ts'
 import { type ServiceRegistration, service } from './service.ts'
 
-export const doctorService = (context: ServerContext): ServiceRegistration =>
+export const doctorService = (context: ServerContext, sources: ConditionSources): ServiceRegistration =>
   service(DoctorServiceService, {
-    async examine({ volume }, { signal }) {
+    async examine({ volume, whole, withoutVolumes }, { signal }) {
       const host = context.config.host
-      const [stuck, module, drbd] = await Promise.all([stuckProblems(), moduleProblems(context, signal), drbd9()])
-      return {
-        host,
-        problems: [...stuck, ...(module.length > 0 ? module : drbd)],
-        volumes: drbd.length > 0 ? [] : [...(await examineVolumes(host, volume, signal))],
-      }
+      const [stuck, { problems, volumes }] = await Promise.all([stuckProblems(), withoutVolumes ? nothing : mirroring(context, volume, signal)])
+      // Last: it has the host's clock in it, which is compared with the caller's.
+      const condition = whole ? await hostCondition(sources, signal) : undefined
+      return { host, problems: [...stuck, ...problems], volumes, condition }
     },
   })
+
+interface Mirroring {
+  readonly problems: readonly HostProblem[]
+  readonly volumes: VolumeExamination[]
+}
+
+const nothing: Mirroring = { problems: [], volumes: [] }
+
+async function mirroring(context: ServerContext, volume: string, signal: AbortSignal): Promise<Mirroring> {
+  const [module, drbd] = await Promise.all([moduleProblems(context, signal), drbd9()])
+  return {
+    problems: module.length > 0 ? module : drbd,
+    volumes: drbd.length > 0 ? [] : [...(await examineVolumes(context.config.host, volume, signal))],
+  }
+}
 
 /** Without DRBD 9, its tools answer other questions than the ones that are asked. */
 const drbd9 = (): Promise<readonly HostProblem[]> =>

@@ -4,9 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { release, uptime } from 'node:os'
 import { join } from 'node:path'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
+import { bootId } from '../adapters/systemd.ts'
 import type { AgentConfig } from './config.ts'
 import { readJournalLines } from './host/journal-lines.ts'
+import { reboot } from './host/reboot.ts'
 import { controlUnit, listUnits } from './host/units.ts'
+import { whyNotRestart, whyRestart } from './host/why-restart.ts'
 import { binarySha256 } from './identity.ts'
 import { createRequest, expiryOf, installCertificate } from './pki.ts'
 import { type ServiceRegistration, service } from './service.ts'
@@ -31,11 +34,16 @@ export function hostService(config: AgentConfig, started: Date, version: string,
       await reloadCertificate()
       return { expires }
     },
+    reboot: (request, { signal }) => reboot(request, signal),
+    restartNeeded: async (_request, { signal }) => {
+      const [reasons, doubts] = await Promise.all([whyRestart(signal), whyNotRestart(signal)])
+      return { reasons: [...reasons], doubts: [...doubts] }
+    },
   })
 }
 
 async function info(config: AgentConfig, started: Date, version: string): Promise<InfoResponse> {
-  const [os, certificate, binary] = await Promise.all([osRelease(), readFile(join(config.pkiDir, 'cert.pem'), 'utf8'), binarySha256()])
+  const [os, certificate, binary, boot] = await Promise.all([osRelease(), readFile(join(config.pkiDir, 'cert.pem'), 'utf8'), binarySha256(), bootId()])
   const id = os.get('ID') ?? ''
   const kin = [id, ...(os.get('ID_LIKE') ?? '').split(' ')]
   return {
@@ -51,6 +59,7 @@ async function info(config: AgentConfig, started: Date, version: string): Promis
     now: new Date(),
     certificateExpires: expiryOf(certificate),
     package: installedAs(),
+    bootId: boot,
   }
 }
 

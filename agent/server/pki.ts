@@ -6,6 +6,7 @@ import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
+import { certificatesIn, signedByOneOf } from '../../proto/pem.ts'
 import { agentRole } from '../../proto/roles.ts'
 import { writeWhole } from '../runs/state-file.ts'
 
@@ -96,22 +97,44 @@ async function importKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {
 export async function installCertificate(folder: string, certificatePem: string, caPem: string): Promise<Date> {
   const certificate = parse(certificatePem, 'certificate')
   const ca = caPem === '' ? ((await readIfThere(join(folder, 'ca.pem'))) ?? '') : caPem
-  const authorities = ca
-    .split(/(?<=-----END CERTIFICATE-----)/)
-    .filter((part) => part.includes('BEGIN CERTIFICATE'))
-    .map((pem) => parse(pem, 'CA certificate'))
-  if (!authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)))
-    throw new HiveError('invalid-input', 'the certificate is not signed by the CA given with it')
+  const authorities = authoritiesIn(ca)
+  if (!signedByOneOf(certificate, authorities)) throw new HiveError('invalid-input', 'the certificate is not signed by the CA given with it')
   if (new Date(certificate.validTo) <= new Date()) throw new HiveError('invalid-input', `the certificate expired on ${certificate.validTo}`)
   const newKeyPath = join(folder, 'key.new.pem')
   const forNewKey = fits(certificate, await readIfThere(newKeyPath))
   if (!forNewKey && !fits(certificate, await readIfThere(join(folder, 'key.pem'))))
     throw new HiveError('invalid-input', 'the certificate is for a key that is not on this host')
-  await writeWhole(join(folder, 'ca.pem'), ca, 0o644)
+  await writeWhole(join(folder, 'ca.pem'), inLines(ca), 0o644)
   await writeWhole(join(folder, 'cert.pem'), certificatePem, 0o644)
   if (forNewKey) await rename(newKeyPath, join(folder, 'key.pem'))
   else await rm(newKeyPath, { force: true })
   return new Date(certificate.validTo)
+}
+
+/**
+ * These authorities count from now on, and no others. `caller`: the certificate (DER) of whoever asks. Throws HiveError 'blocked' where the
+ * host's own certificate or the caller's is of none of them: one would be cut off.
+ */
+export async function setAuthorities(folder: string, caPem: string, caller?: Uint8Array): Promise<void> {
+  const authorities = authoritiesIn(caPem)
+  if (authorities.length === 0) throw new HiveError('invalid-input', 'no certificate of an authority was given')
+  const { cert } = await loadPki(folder)
+  if (!signedByOneOf(new X509Certificate(cert), authorities))
+    throw new HiveError('blocked', "this host's own certificate is of none of these authorities", { hint: 'install one of theirs first' })
+  if (caller !== undefined && !signedByOneOf(new X509Certificate(caller), authorities))
+    throw new HiveError('blocked', "the caller's certificate is of none of these authorities", { hint: 'call with one of theirs' })
+  await writeWhole(join(folder, 'ca.pem'), inLines(caPem), 0o644)
+}
+
+/** OpenSSL reads only certificates that begin on a line of their own. */
+const inLines = (caPem: string): string => (/-----END CERTIFICATE-----[^\r\n]/.test(caPem) ? certificatesIn(caPem).join('') : caPem)
+
+/** Throws HiveError 'invalid-input' where one can't be read or is none. */
+function authoritiesIn(caPem: string): readonly X509Certificate[] {
+  const found = certificatesIn(caPem).map((pem) => parse(pem, 'CA certificate'))
+  const none = found.find(({ ca }) => !ca)
+  if (none !== undefined) throw new HiveError('invalid-input', `${none.subject.replaceAll('\n', ', ')} is no authority`)
+  return found
 }
 
 function parse(pem: string, what: string): X509Certificate {

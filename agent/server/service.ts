@@ -11,6 +11,8 @@ export interface Caller {
   readonly role: Role | 'hive:agent' | undefined
   /** ADDRESS:PORT */
   readonly address: string
+  /** DER. */
+  readonly certificate: Uint8Array | undefined
 }
 
 export interface CallContext {

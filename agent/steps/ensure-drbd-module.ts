@@ -2,17 +2,17 @@
  * DRBD 9: its module in the running kernel and in the one that boots next, its tools, and that an update of packages does not part them.
  * A host that has mirrored volumes already is never stopped for what is wrong with its DRBD; it is told.
  */
-import { readdir } from 'node:fs/promises'
 import type { EnsureDrbdModule } from '#gen/hive/v1/steps_storage.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { run } from '../adapters/command.ts'
 import { aptOffersModule, installKernel, installModule, noAptModule } from '../adapters/drbd/install-module.ts'
 import { type Finding, findings, loadFailure, type ModuleFacts } from '../adapters/drbd/module-verdict.ts'
-import { reachesFloor, readVersions } from '../adapters/drbd/module-version.ts'
+import { loadedVersion, reachesFloor, readVersions } from '../adapters/drbd/module-version.ts'
 import { parseArchiveSource, versionInName } from '../adapters/drbd/package-archive.ts'
+import { hasResources } from '../adapters/drbd/resource-store.ts'
 import { readText, rootFile, writeFileAtomic } from '../adapters/files.ts'
 import { hold, missingHolds } from '../adapters/kernel-hold.ts'
-import { compareReleases, installedKernels, isKernel, isListed, nextKernel, readModule, runningKernel, signaturesRequired } from '../adapters/kernel-modules.ts'
+import { isKernel, isListed, newestInstalled, nextKernel, readModule, runningKernel, signaturesRequired } from '../adapters/kernel-modules.ts'
 import { type PackageSystem, packageSystem } from '../adapters/os.ts'
 import { workOf } from './ensure-packages.ts'
 import { blocked, type CheckOutcome, change, type Executor, okWith, type StepContext } from './executor.ts'
@@ -86,22 +86,9 @@ async function look(spec: EnsureDrbdModule, system: PackageSystem, signal: Abort
   }
 }
 
-/** `told`: what drbdadm says, which is of the loaded module where one is loaded. */
-async function loadedVersion(told: string, signal: AbortSignal): Promise<string> {
-  const proc = /^version: (\d+(?:\.\d+)+)/.exec(await readText('/proc/drbd'))?.[1]
-  if (proc !== undefined) return proc
-  return told !== '' && (await isListed('drbd', signal)) ? told : ''
-}
-
 async function wantedKernel(pattern: string, running: string): Promise<ModuleFacts['wanted']> {
   if (pattern === '' || isKernel(pattern, running)) return undefined
-  const fitting = (await installedKernels()).filter((release) => isKernel(pattern, release))
-  return { pattern, installed: fitting.sort(compareReleases).at(-1) }
-}
-
-async function hasResources(): Promise<boolean> {
-  const names = await readdir('/etc/drbd.d').catch((): string[] => [])
-  return names.some((name) => name.endsWith('.res'))
+  return { pattern, installed: await newestInstalled(pattern) }
 }
 
 function outcomeOf(found: readonly Finding[]): CheckOutcome {

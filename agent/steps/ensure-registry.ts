@@ -4,13 +4,13 @@ import type { EnsureRegistry } from '#gen/hive/v1/steps_host.ts'
 import { HiveError } from '../../proto/errors.ts'
 import { findGroup } from '../adapters/accounts.ts'
 import { run } from '../adapters/command.ts'
+import { bringImage } from '../adapters/docker/bring-image.ts'
 import { inspectImage } from '../adapters/docker/images.ts'
 import { type FileProperties, readFileState, readText, writeFileAtomic } from '../adapters/files.ts'
 import { packageSystem } from '../adapters/os.ts'
 import { installPackages, packageStates } from '../adapters/packages.ts'
 import { passwordsFit, registryPaths, renderPasswords, renderRegistryConfig } from '../adapters/registry-config.ts'
 import {
-  fetchRegistryImage,
   findRegistryContainer,
   forgetOldRegistryImages,
   registryContainerName,
@@ -147,7 +147,7 @@ const byContainer: Way = {
     if ((await inspectImage(spec.image, signal)) !== undefined) return
     const { rootFilesystem, sourceReference } = spec
     const archive = spec.blobSha256 === '' ? undefined : { path: await context.blobPath(spec.blobSha256), rootFilesystem, sourceReference }
-    await fetchRegistryImage({ reference: spec.image, auth: spec.auth, archive }, signal, (line) => context.log(line))
+    await bringImage({ reference: spec.image, auth: spec.auth, archive }, signal, (line) => context.log(line))
   },
 
   async start(spec, context) {

@@ -1,10 +1,11 @@
 /** A swarm service is as asked for, and its tasks run. Carried out by a manager. */
 import type { EnsureService } from '#gen/hive/v1/steps_docker.ts'
-import { messageOf } from '../../proto/errors.ts'
+import { HiveError, messageOf } from '../../proto/errors.ts'
 import type { Network, Service } from '../adapters/docker/api-types.ts'
 import { awaitConvergence } from '../adapters/docker/await-convergence.ts'
 import { canonicalService, differences, type FieldDifference } from '../adapters/docker/compare-service.ts'
 import { recentInfo, recentNetworks, recentService } from '../adapters/docker/recent.ts'
+import { type FoundFiles, findFiles, makeFiles, removeUnusedFiles, usesFiles } from '../adapters/docker/service-files.ts'
 import { toServiceSpec } from '../adapters/docker/service-spec.ts'
 import { createService, findService, listTasks, removeService, updateService } from '../adapters/docker/services.ts'
 import { waitFor } from '../adapters/docker/wait.ts'
@@ -25,8 +26,8 @@ export const ensureService: Executor<EnsureService> = {
     if (spec.absent) return existing === undefined ? ok : change('is removed', existing.Spec.TaskTemplate.ContainerSpec?.Image ?? '', '', restart)
     if (existing === undefined)
       return change('does not exist', '', `${spec.image}, ${spec.mode === 'global' ? 'global' : `replicas ${spec.replicas ?? 1}`}`, noDisruption)
-    const networks = await recentNetworks(context.signal)
-    return outcomeOf(spec, existing, differing(spec, existing, networks))
+    const [networks, files] = await Promise.all([recentNetworks(context.signal), findFiles(spec.name, spec, context.signal)])
+    return outcomeOf(spec, existing, differing(spec, existing, networks, files))
   },
 
   async apply(spec, context) {
@@ -38,11 +39,15 @@ export const ensureService: Executor<EnsureService> = {
       // Containers stop after the service is gone; volumes and networks are in use until then.
       const gone = async () => ((await listTasks([existing.ID], signal).catch(noTasks)).length === 0 ? true : undefined)
       await waitFor(`the tasks of ${spec.name} to be gone`, gone, { signal, timeout: goneTimeout })
+      await removeUnusedFiles(spec.name, undefined, signal)
       return
     }
-    if (existing === undefined) await createService(toServiceSpec(spec), { auth: spec.auth, signal })
-    else if (differing(spec, existing, await recentNetworks(signal)).length > 0)
-      await updateService(spec.name, (now) => toServiceSpec(spec, now), { auth: spec.auth, signal })
+    const files = await makeFiles(spec.name, spec, signal)
+    if (existing === undefined) await createService(toServiceSpec(spec, undefined, files), { auth: spec.auth, signal })
+    else if (differing(spec, existing, await recentNetworks(signal), files).length > 0)
+      await updateService(spec.name, (now) => toServiceSpec(spec, now, files), { auth: spec.auth, signal })
+    // Most services have none, before and after: docker is not asked for them.
+    if (usesFiles(existing) || spec.secrets.length + spec.configs.length > 0) await removeUnusedFiles(spec.name, await findService(spec.name, signal), signal)
   },
 
   async verify(spec, context) {
@@ -50,10 +55,18 @@ export const ensureService: Executor<EnsureService> = {
     const existing = await findService(spec.name, signal)
     if (spec.absent) return existing === undefined ? ok : change('is still there')
     if (existing === undefined) return change('does not exist')
-    const found = differing(spec, existing, await recentNetworks(signal))
+    const files = await findFiles(spec.name, spec, signal)
+    const found = differing(spec, existing, await recentNetworks(signal), files)
     if (found.length > 0) return outcomeOf(spec, existing, found)
     context.onlyWaits?.()
-    if (spec.convergeSeconds > 0) await awaitConvergence(existing.ID, spec.name, spec.convergeSeconds * 1000, context)
+    if (spec.convergeSeconds === 0) return ok
+    await awaitConvergence(existing.ID, spec.name, spec.convergeSeconds * 1000, context)
+    // Tasks that failed may have made docker take the change back: what runs now is what was there before.
+    const after = await findService(spec.name, signal)
+    if (after?.UpdateStatus?.State?.startsWith('rollback') === true && differing(spec, after, await recentNetworks(signal), files).length > 0)
+      throw new HiveError('not-converged', `docker took the change of service ${spec.name} back: ${after.UpdateStatus.Message ?? ''}`, {
+        hint: `\`hivecoord ps ${spec.name} --all\` tells why its new tasks failed; what ran before runs again`,
+      })
     return ok
   },
 }
@@ -64,9 +77,9 @@ function noTasks(error: unknown): readonly never[] {
   throw error
 }
 
-function differing(spec: EnsureService, existing: Service, networks: readonly Network[]): FieldDifference[] {
+function differing(spec: EnsureService, existing: Service, networks: readonly Network[], files: FoundFiles): FieldDifference[] {
   const names = new Map(networks.map((network) => [network.Id, network.Name]))
-  return differences(canonicalService(existing.Spec, names), canonicalService(toServiceSpec(spec, existing), names))
+  return differences(canonicalService(existing.Spec, names), canonicalService(toServiceSpec(spec, existing, files), names))
 }
 
 function outcomeOf(spec: EnsureService, existing: Service, found: readonly FieldDifference[]): CheckOutcome {

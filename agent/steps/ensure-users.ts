@@ -54,7 +54,7 @@ const userOf = (user: UserSpec): WantedUser => ({
 /** The groups asked for, and the primary groups of users that are not among them. */
 function groupsOf(spec: EnsureUsers): WantedGroup[] {
   const groups = new Map<string, WantedGroup>()
-  for (const group of spec.groups) groups.set(group.name, { name: group.name, gid: group.gid, sudo: group.sudo })
+  for (const group of spec.groups) groups.set(group.name, { name: group.name, gid: group.gid, sudo: group.sudo, system: group.system })
   for (const user of spec.users) {
     const name = user.group === '' ? user.name : user.group
     const listed = groups.get(name)

@@ -1,8 +1,9 @@
 /** Docker images on this host, as far as building and shipping them needs: load, import, push, forget. */
 import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
-import { HiveError } from '../../../proto/errors.ts'
+import { HiveError, messageOf } from '../../../proto/errors.ts'
 import type { Image } from '../docker/api-types.ts'
 import { eachLine, parseReference } from '../docker/images.ts'
+import { pause } from '../docker/wait.ts'
 import { dockerDelete, dockerGet, dockerStream, orUndefined } from '../docker.ts'
 
 type Progress = (text: string) => void
@@ -20,10 +21,29 @@ export async function importRootFilesystem(path: string, reference: string, sign
   await drain(stream, 'docker import', progress)
 }
 
+/** Milliseconds for which a registry may be read-only, and between two attempts. */
+const readOnlyTime = 30 * 60_000
+const readOnlyPause = 5_000
+
+/** Waits while the registry is read-only because its garbage is collected. */
 export async function pushImage(repository: string, tag: string, auth: RegistryAuth | undefined, signal: AbortSignal, progress: Progress): Promise<void> {
-  const stream = await dockerStream('POST', `/images/${repository}/push`, { query: { tag }, auth, signal, timeout: 120_000 })
-  await drain(stream, `push of ${repository}:${tag}`, progress)
+  const until = performance.now() + readOnlyTime
+  for (let told = false; ; told = true) {
+    try {
+      const stream = await dockerStream('POST', `/images/${repository}/push`, { query: { tag }, auth, signal, timeout: 120_000 })
+      await drain(stream, `push of ${repository}:${tag}`, progress)
+      return
+    } catch (thrown) {
+      if (!isReadOnly(messageOf(thrown)) || performance.now() > until) throw thrown
+      if (!told) progress('the registry takes nothing at the moment: it is being tidied')
+      await pause(readOnlyPause, signal)
+    }
+  }
 }
+
+/** As docker tells the status of a registry that refuses uploads: with its own image store, and with containerd's. */
+export const isReadOnly = (message: string): boolean =>
+  /\bHTTP 405 response\b|\b405 Method Not Allowed\b|\bunsupported: The operation is unsupported\b/i.test(message)
 
 /** Forgets a reference here; the layers stay as long as another one needs them. */
 export const untagImage = (reference: string, signal: AbortSignal): Promise<unknown> => orUndefined(dockerDelete(`/images/${reference}`, { signal }))

@@ -5,10 +5,16 @@ import { request } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../../proto/errors.ts'
+import { pause } from '../docker/wait.ts'
 import { assertMayMutate } from '../gate.ts'
 
 const deadlineMilliseconds = 15_000
-const siteCa = '/etc/hive-agent/pki/ca.pem'
+let siteCa = '/etc/hive-agent/pki/ca.pem'
+
+/** Where the CA's certificate lies. Meant for start-up and for tests; default /etc/hive-agent/pki/ca.pem. */
+export function useSiteCa(path: string): void {
+  siteCa = path
+}
 
 const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
@@ -39,13 +45,32 @@ export async function manifestDigest(repository: string, tag: string, auth: Regi
   return answer.digest
 }
 
-/** Gives a manifest that the registry has a second tag. */
+/** Milliseconds for which a registry may be read-only, and between two attempts. */
+const readOnlyTime = 30 * 60_000
+const readOnlyPause = 5_000
+
+/** Gives a manifest that the registry has a second tag. Waits while the registry is read-only because its garbage is collected. */
 export async function copyTag(repository: string, from: string, to: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<void> {
   assertMayMutate(`tag ${repository}:${from} as ${to}`)
   const reference = repositoryReference(repository)
   const manifest = await ask('GET', reference, from, auth, signal)
   expectStatus(manifest, 200, `${repository}:${from}`)
-  expectStatus(await ask('PUT', reference, to, auth, signal, manifest), 201, `${repository}:${to}`)
+  const until = performance.now() + readOnlyTime
+  for (;;) {
+    const answer = await ask('PUT', reference, to, auth, signal, manifest)
+    if (answer.status !== 405 || performance.now() > until) {
+      expectStatus(answer, 201, `${repository}:${to}`)
+      return
+    }
+    await pause(readOnlyPause, signal)
+  }
+}
+
+/** Takes a manifest away, and with it all its tags. One that is not there is fine. Its layers stay until garbage is collected. */
+export async function deleteManifest(repository: string, digest: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<void> {
+  assertMayMutate(`delete ${repository}@${digest}`)
+  const answer = await ask('DELETE', repositoryReference(repository), digest, auth, signal)
+  if (answer.status !== 404) expectStatus(answer, 202, `${repository}@${digest}`)
 }
 
 interface Answer {
@@ -56,7 +81,7 @@ interface Answer {
 }
 
 async function ask(
-  method: 'HEAD' | 'GET' | 'PUT',
+  method: 'HEAD' | 'GET' | 'PUT' | 'DELETE',
   { server, path }: RepositoryReference,
   tag: string,
   auth: RegistryAuth | undefined,
@@ -101,7 +126,8 @@ const headerOf = (response: IncomingMessage, name: string): string => {
 
 function expectStatus(answer: Answer, status: number, what: string): void {
   if (answer.status === status) return
-  if (answer.status === 401 || answer.status === 403) throw new HiveError('denied', `the registry refused the log-in for ${what}`)
+  if (answer.status === 401 || answer.status === 403)
+    throw new HiveError('denied', `the registry refused the log-in for ${what}`, { hint: '`hivecoord setup-hosts` gives the registry the stage’s password' })
   if (answer.status === 404) throw new HiveError('not-found', `the registry does not have ${what}`)
   throw new HiveError('command-failed', `the registry answered ${answer.status} for ${what}`, { log: [answer.body.toString('utf8').slice(0, 500)] })
 }

@@ -8,11 +8,14 @@ export interface SwarmInfo {
   readonly Error?: string
   readonly Nodes?: number
   readonly Managers?: number
+  /** Known without a leader. ADDRESS:PORT. */
+  readonly RemoteManagers?: readonly { readonly NodeID: string; readonly Addr: string }[] | null
   readonly Cluster?: { readonly ID?: string; readonly DataPathPort?: number } | null
 }
 export interface DaemonInfo {
   readonly Name: string
   readonly ServerVersion: string
+  readonly DockerRootDir?: string
   readonly Swarm: SwarmInfo
 }
 
@@ -50,7 +53,9 @@ export interface Network {
   readonly EnableIPv6?: boolean
   readonly IPAM?: { readonly Driver?: string; readonly Options?: Record<string, string> | null; readonly Config?: readonly Ipam[] | null }
   readonly Options?: Record<string, string> | null
-  readonly Containers?: Record<string, { readonly Name?: string }> | null
+  /** Addresses with their prefix; '' for none. */
+  readonly Containers?: Record<string, { readonly Name?: string; readonly IPv4Address?: string; readonly IPv6Address?: string }> | null
+  readonly Labels?: Record<string, string> | null
 }
 
 export interface Volume {
@@ -58,6 +63,7 @@ export interface Volume {
   readonly Driver: string
   readonly Mountpoint: string
   readonly Options?: Record<string, string> | null
+  readonly Labels?: Record<string, string> | null
 }
 
 /** The part of an image's configuration that a commit must put back. */
@@ -112,10 +118,37 @@ export interface ContainerSpec {
   readonly Sysctls?: Record<string, string> | null
   readonly CapabilityAdd?: readonly string[] | null
   readonly CapabilityDrop?: readonly string[] | null
+  readonly Secrets?: readonly FileReference[] | null
+  readonly Configs?: readonly FileReference[] | null
+}
+/** A secret or a config; a secret's data are never told. */
+export interface FileObject {
+  readonly ID: string
+  readonly Spec: { readonly Name: string; readonly Labels?: Record<string, string> | null }
+}
+/** Of one kind or the other. */
+export interface FileReference {
+  readonly File?: { readonly Name?: string; readonly UID?: string; readonly GID?: string; readonly Mode?: number } | null
+  readonly SecretID?: string
+  readonly SecretName?: string
+  readonly ConfigID?: string
+  readonly ConfigName?: string
+}
+export interface Resources {
+  readonly NanoCPUs?: number
+  readonly MemoryBytes?: number
+}
+export interface UpdateConfig {
+  readonly Parallelism?: number
+  readonly Delay?: number
+  readonly FailureAction?: string
+  readonly Monitor?: number
+  readonly MaxFailureRatio?: number
+  readonly Order?: string
 }
 export interface TaskSpec {
   readonly ContainerSpec?: ContainerSpec
-  readonly Resources?: { readonly Limits?: { readonly NanoCPUs?: number; readonly MemoryBytes?: number } | null } | null
+  readonly Resources?: { readonly Limits?: Resources | null; readonly Reservations?: Resources | null } | null
   readonly RestartPolicy?: { readonly Condition?: string; readonly Delay?: number; readonly MaxAttempts?: number; readonly Window?: number } | null
   readonly Placement?: {
     readonly Constraints?: readonly string[] | null
@@ -132,8 +165,8 @@ export interface ServiceSpec {
   readonly Mode?: { readonly Replicated?: { readonly Replicas?: number }; readonly Global?: object }
   readonly EndpointSpec?: { readonly Mode?: string; readonly Ports?: readonly PortConfig[] | null } | null
   readonly Networks?: readonly { readonly Target?: string }[] | null
-  readonly UpdateConfig?: unknown
-  readonly RollbackConfig?: unknown
+  readonly UpdateConfig?: UpdateConfig | null
+  readonly RollbackConfig?: UpdateConfig | null
 }
 export interface Service {
   readonly ID: string
@@ -141,6 +174,8 @@ export interface Service {
   readonly CreatedAt: string
   readonly UpdatedAt: string
   readonly Spec: ServiceSpec
+  /** Before the last update. */
+  readonly PreviousSpec?: ServiceSpec | null
   readonly UpdateStatus?: { readonly State?: string; readonly Message?: string } | null
   readonly ServiceStatus?: { readonly RunningTasks?: number; readonly DesiredTasks?: number } | null
 }
@@ -171,5 +206,5 @@ export interface ContainerListed {
   readonly Labels?: Record<string, string> | null
   /** Seconds since 1970. */
   readonly Created: number
-  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string; readonly Source?: string }[] | null
+  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string; readonly Source?: string; readonly Destination?: string }[] | null
 }

@@ -2,7 +2,7 @@
  * Compares service specs by what they mean: defaults that docker fills in or leaves out, the order of variables,
  * labels, ports, mounts and constraints, and ids instead of network names make no difference.
  */
-import type { ServiceSpec, TaskSpec } from './api-types.ts'
+import type { FileReference, ServiceSpec, TaskSpec, UpdateConfig } from './api-types.ts'
 import { familiar, parseReference } from './images.ts'
 import { withoutPasswords } from './passwords.ts'
 import { capability, imageDigestLabel } from './service-spec.ts'
@@ -13,7 +13,7 @@ export type Canonical = ReadonlyMap<string, string>
 const imageDigest = 'image digest'
 
 /** Changes of these leave running tasks alone. */
-const quietFields = new Set(['labels', 'replicas'])
+const quietFields = new Set(['labels', 'replicas', 'update policy', 'rollback policy'])
 
 export interface FieldDifference {
   readonly field: string
@@ -36,6 +36,8 @@ export function canonicalService(spec: ServiceSpec, networkNames: ReadonlyMap<st
     ['replicas', spec.Mode?.Global === undefined ? String(spec.Mode?.Replicated?.Replicas ?? 1) : ''],
     ['endpoint mode', spec.EndpointSpec?.Mode ?? 'vip'],
     ['ports', sorted(ports)],
+    ['update policy', canonicalPolicy(spec.UpdateConfig)],
+    ['rollback policy', canonicalPolicy(spec.RollbackConfig)],
   ])
 }
 
@@ -44,6 +46,7 @@ export function canonicalTask(spec: TaskSpec, networkNames: ReadonlyMap<string, 
   const container = spec.ContainerSpec ?? {}
   const restart = spec.RestartPolicy ?? {}
   const limits = spec.Resources?.Limits ?? {}
+  const reservations = spec.Resources?.Reservations ?? {}
   return new Map([
     ['image', canonicalImage(container.Image ?? '')],
     [imageDigest, container.Labels?.[imageDigestLabel] ?? ''],
@@ -61,8 +64,12 @@ export function canonicalTask(spec: TaskSpec, networkNames: ReadonlyMap<string, 
     ['sysctls', pairs(container.Sysctls)],
     ['added capabilities', sorted((container.CapabilityAdd ?? []).map(capability))],
     ['dropped capabilities', sorted((container.CapabilityDrop ?? []).map(capability))],
+    ['secrets', sorted((container.Secrets ?? []).map((one) => canonicalFile(one, one.SecretName)))],
+    ['configs', sorted((container.Configs ?? []).map((one) => canonicalFile(one, one.ConfigName)))],
     ['cpu limit', String((limits.NanoCPUs ?? 0) / 1e9)],
     ['memory limit', String(limits.MemoryBytes ?? 0)],
+    ['cpu reservation', String((reservations.NanoCPUs ?? 0) / 1e9)],
+    ['memory reservation', String(reservations.MemoryBytes ?? 0)],
     [
       'restart policy',
       `${restart.Condition || 'any'} after ${nanoseconds(restart.Delay ?? 5e9)}, attempts ${restart.MaxAttempts ?? 0}, window ${nanoseconds(restart.Window ?? 0)}`,
@@ -124,6 +131,16 @@ function canonicalMount(mount: NonNullable<NonNullable<TaskSpec['ContainerSpec']
     ...(driver?.Name ? [`driver ${driver.Name}`] : []),
     ...(driver?.Options && Object.keys(driver.Options).length > 0 ? [pairs(driver.Options)] : []),
   ].join(' ')
+}
+
+const canonicalFile = ({ File }: FileReference, object: string | undefined): string =>
+  `${object ?? ''} as ${File?.Name ?? ''} ${File?.UID || '0'}:${File?.GID || '0'} ${(File?.Mode ?? 0o444).toString(8)}`
+
+/** Docker's defaults where it says nothing. */
+function canonicalPolicy(config: UpdateConfig | null | undefined): string {
+  const { Parallelism = 1, Delay = 0, FailureAction, Monitor, MaxFailureRatio = 0, Order } = config ?? {}
+  const times = `after ${nanoseconds(Delay)}, watched for ${nanoseconds(Monitor || 5e9)}`
+  return `${Parallelism} at a time ${times}, on failure ${FailureAction || 'pause'} above ${MaxFailureRatio}, ${Order || 'stop-first'}`
 }
 
 function canonicalHealthcheck(check: NonNullable<TaskSpec['ContainerSpec']>['Healthcheck']): string {

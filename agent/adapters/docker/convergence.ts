@@ -1,4 +1,5 @@
 /** Whether a service's tasks run as its spec says, judged from one look at them. Pure. */
+import { hasEnded } from '../../../proto/task-states.ts'
 import type { Service, Task } from './api-types.ts'
 import { canonicalTask, differences } from './compare-service.ts'
 import type { Sight } from './task-watch.ts'
@@ -15,8 +16,6 @@ const settleTime = 1000
 const patience = 3
 /** How long a task may find no node, milliseconds: a node may be just coming back. */
 const placementPatience = 15_000
-
-const endStates = new Set(['complete', 'failed', 'rejected', 'shutdown', 'orphaned', 'remove'])
 
 export interface JudgeOptions {
   /** Docker's clock and ours may differ a little; tasks are judged by the time they were made against this service's update. */
@@ -42,7 +41,7 @@ export function judge(sight: Sight, options: JudgeOptions): Verdict {
   const running = current.filter((task) => task.DesiredState === 'running' && task.Status.State === 'running')
   const settled = running.filter((task) => isSettled(task, failures, options))
   const finished = restarts(service) ? [] : current.filter((task) => task.Status.State === 'complete')
-  const old = sight.tasks.filter((task) => !isCurrent(task) && task.DesiredState === 'running' && !endStates.has(task.Status.State))
+  const old = sight.tasks.filter((task) => !isCurrent(task) && task.DesiredState === 'running' && !hasEnded(task.Status.State))
   if (old.length === 0 && settled.length + finished.length >= wanted) return { kind: 'converged' }
 
   const paused = service.UpdateStatus?.State === 'paused' && old.length > 0

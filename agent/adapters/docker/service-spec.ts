@@ -1,15 +1,18 @@
 /** From what the inventory asks for to docker's service spec. */
-import type { EnsureService, Mount } from '#gen/hive/v1/steps_docker.ts'
-import type { HealthSpec, MountSpec, Service, ServiceSpec } from './api-types.ts'
+import type { EnsureService, Mount, UpdatePolicy } from '#gen/hive/v1/steps_docker.ts'
+import type { HealthSpec, MountSpec, Resources, Service, ServiceSpec, UpdateConfig } from './api-types.ts'
+import type { FoundFiles } from './service-files.ts'
+
+const noFiles: FoundFiles = { secrets: [], configs: [] }
 
 /** On containers: what the image's tag meant when they were made. The name of the image stays as the inventory writes it. */
 export const imageDigestLabel = 'hive.image'
 
 /**
  * Docker's spec of the service. Of an existing service, what is not ours to say is kept: the number of replicas where
- * none is asked for, how updates go, and the count of forced restarts.
+ * none is asked for, how updates go, and the count of forced restarts. `files` are the objects that hold its secrets and configs.
  */
-export function toServiceSpec(spec: EnsureService, existing?: Service): ServiceSpec {
+export function toServiceSpec(spec: EnsureService, existing?: Service, files: FoundFiles = noFiles): ServiceSpec {
   const replicas = spec.replicas ?? existing?.Spec.Mode?.Replicated?.Replicas ?? 1
   return {
     Name: spec.name,
@@ -38,12 +41,14 @@ export function toServiceSpec(spec: EnsureService, existing?: Service): ServiceS
         ...(Object.keys(spec.sysctls).length === 0 ? {} : { Sysctls: spec.sysctls }),
         ...list('CapabilityAdd', spec.capAdd.map(capability)),
         ...list('CapabilityDrop', spec.capDrop.map(capability)),
+        ...list('Secrets', files.secrets),
+        ...list('Configs', files.configs),
       },
       Resources: {
-        Limits: {
-          ...(spec.cpuLimit === 0 ? {} : { NanoCPUs: Math.round(spec.cpuLimit * 1e9) }),
-          ...(spec.memoryLimitBytes === 0n ? {} : { MemoryBytes: Number(spec.memoryLimitBytes) }),
-        },
+        Limits: toResources(spec.cpuLimit, spec.memoryLimitBytes),
+        ...(spec.cpuReservation === 0 && spec.memoryReservationBytes === 0n
+          ? {}
+          : { Reservations: toResources(spec.cpuReservation, spec.memoryReservationBytes) }),
       },
       ...(spec.restartPolicy === undefined
         ? {}
@@ -82,10 +87,33 @@ export function toServiceSpec(spec: EnsureService, existing?: Service): ServiceS
         })),
       ),
     },
-    ...(existing?.Spec.UpdateConfig === undefined ? {} : { UpdateConfig: existing.Spec.UpdateConfig }),
-    ...(existing?.Spec.RollbackConfig === undefined ? {} : { RollbackConfig: existing.Spec.RollbackConfig }),
+    ...policy('UpdateConfig', spec.updatePolicy, existing),
+    ...policy('RollbackConfig', spec.rollbackPolicy, existing),
   }
 }
+
+const toResources = (cpus: number, bytes: bigint): Resources => ({
+  ...(cpus === 0 ? {} : { NanoCPUs: Math.round(cpus * 1e9) }),
+  ...(bytes === 0n ? {} : { MemoryBytes: Number(bytes) }),
+})
+
+function policy<K extends 'UpdateConfig' | 'RollbackConfig'>(
+  key: K,
+  wanted: UpdatePolicy | undefined,
+  existing: Service | undefined,
+): { [P in K]?: UpdateConfig } {
+  const config = wanted === undefined ? existing?.Spec[key] : toUpdateConfig(wanted)
+  return config === undefined || config === null ? {} : ({ [key]: config } as { [P in K]?: UpdateConfig })
+}
+
+const toUpdateConfig = (wanted: UpdatePolicy): UpdateConfig => ({
+  Parallelism: wanted.parallelism,
+  Delay: Number(wanted.delayNs),
+  FailureAction: wanted.failureAction,
+  Monitor: Number(wanted.monitorNs),
+  MaxFailureRatio: wanted.maxFailureRatio,
+  Order: wanted.order,
+})
 
 /** Docker leaves empty lists out; so does this. */
 const list = <K extends string, T>(key: K, items: readonly T[]): { [P in K]?: readonly T[] } =>

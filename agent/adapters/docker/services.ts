@@ -18,6 +18,8 @@ export async function findService(name: string, signal: AbortSignal): Promise<Se
 export interface WriteOptions {
   readonly auth?: RegistryAuth | undefined
   readonly signal: AbortSignal
+  /** Docker puts its definition before the last change in place; what `edit` answers is not heeded. */
+  readonly rollback?: boolean
 }
 
 /** Answers the new service's id. */
@@ -38,7 +40,7 @@ export async function updateService(name: string, edit: (existing: Service) => S
       const existing = await findService(name, options.signal)
       if (existing === undefined) throw new HiveError('not-found', `there is no service ${name}`)
       try {
-        const query = { version: String(existing.Version.Index) }
+        const query = { version: String(existing.Version.Index), ...(options.rollback === true ? { rollback: 'previous' } : {}) }
         await dockerPost(`/services/${existing.ID}/update`, { query, body: edit(existing), auth: options.auth, signal: options.signal })
         return
       } catch (error) {

@@ -1,13 +1,8 @@
 /** Brings DRBD's module and tools to this host: from an archive that the site names, else from the host's package sources. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { HiveError } from '../../../proto/errors.ts'
 import { run } from '../command.ts'
-import { readText, rootFile, writeFileAtomic } from '../files.ts'
-import { assertMayMutate } from '../gate.ts'
-import { dnfConfig, excludesOf, heldByDnf, withExcludes } from '../kernel-hold.ts'
-import { compareReleases, installedKernels, isKernel, nextKernel } from '../kernel-modules.ts'
+import { configExcluding, inScratchFolder } from '../kernel-hold.ts'
+import { newestInstalled, nextKernel } from '../kernel-modules.ts'
 import type { PackageSystem } from '../os.ts'
 import { installPackageFiles, installPackages, type PackageWork, packageStates } from '../packages.ts'
 import { compareVersions, floorText, reachesFloor } from './module-version.ts'
@@ -66,15 +61,6 @@ export async function installModule(lack: Lack, work: PackageWork): Promise<void
   })
 }
 
-/** dnf's configuration with these held and no other of ours; an administrator's own list stays. */
-async function configExcluding(folder: string, patterns: readonly string[]): Promise<string> {
-  const config = path.join(folder, 'dnf.conf')
-  const text = await readText(dnfConfig)
-  const own = excludesOf(text).filter((pattern) => !(heldByDnf as readonly string[]).includes(pattern))
-  await writeFileAtomic(config, withExcludes(text, [...own, ...patterns]), rootFile)
-  return config
-}
-
 async function installArchive({ url, system, kernel, tools }: Lack, folder: string, config: string | undefined, work: PackageWork): Promise<void> {
   const source = parseArchiveSource(url)
   const helpers = [...(await packageStates(system, ['curl', 'tar']))].filter(([, { installed }]) => !installed).map(([name]) => name)
@@ -128,12 +114,7 @@ export const noAptModule = (): HiveError =>
 
 /** Installs a kernel and makes it the one that boots next. Answers its release. Throws HiveError 'blocked' where grub is set otherwise. */
 export async function installKernel(pattern: string, system: PackageSystem, work: PackageWork): Promise<string> {
-  const find = async (): Promise<string | undefined> =>
-    [...(await installedKernels())]
-      .filter((release) => isKernel(pattern, release))
-      .sort(compareReleases)
-      .at(-1)
-  if ((await find()) === undefined) {
+  if ((await newestInstalled(pattern)) === undefined) {
     if (system === 'apt') {
       if (/[*?[]/.test(pattern))
         throw new HiveError('invalid-input', `hive_kernel_version: "${pattern}" has to be one kernel here`, {
@@ -145,7 +126,7 @@ export async function installKernel(pattern: string, system: PackageSystem, work
         await installPackageFiles('dnf', [`kernel-${pattern}`, `kernel-modules-extra-${pattern}`], work, await configExcluding(folder, []))
       })
   }
-  const release = await find()
+  const release = await newestInstalled(pattern)
   if (release === undefined) throw new HiveError('not-converged', `kernel ${pattern} was installed, and there is none of that name in /boot`)
   if ((await nextKernel()) === release) return release
   if (system === 'dnf') await run(['grubby', '--set-default', `/boot/vmlinuz-${release}`], { signal: work.signal })
@@ -154,14 +135,4 @@ export async function installKernel(pattern: string, system: PackageSystem, work
       hint: 'set GRUB_DEFAULT in /etc/default/grub, then update-grub',
     })
   return release
-}
-
-async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  assertMayMutate('make a scratch folder')
-  const folder = await mkdtemp(path.join(tmpdir(), 'hive-packages-'))
-  try {
-    return await work(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }

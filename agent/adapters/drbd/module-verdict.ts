@@ -59,7 +59,7 @@ function wantedKernel({ wanted, nextKernel, kernel, loaded, onDisk, onNextDisk }
   return [{ kind: works ? 'notice' : 'blocked', reason: `runs ${kernel}; ${wanted.installed} boots next`, hint: rebootHint }]
 }
 
-const rebootHint = 'reboot the hosts one after the other: hivecoord node availability moves tasks away first, hivecoord ssh HOST sudo systemctl reboot'
+const rebootHint = 'reboot the hosts one after the other: hivecoord host reboot --all'
 
 /** Of the running kernel. Nothing is asked of it while another one is awaited. */
 function runningModule(facts: ModuleFacts): readonly Finding[] {
@@ -111,7 +111,17 @@ function nextModule(facts: ModuleFacts): readonly Finding[] {
   return [{ kind: 'notice', reason: `${reason}${isOld ? ', which is too old' : hasVolumes ? ': volumes would not come up' : ''}`, hint }]
 }
 
-const unsigned = ({ signaturesRequired }: ModuleFacts, module: ModuleOnDisk | undefined): boolean => signaturesRequired && module?.signer === ''
+/**
+ * Whether volumes that work with the loaded module come up with this one, too; `loaded`: its version, '' where none is. An old one that
+ * serves now is not refused for its age.
+ */
+export function serves(module: ModuleOnDisk | undefined, loaded: string, signaturesRequired: boolean): boolean {
+  if (module === undefined || unsigned({ signaturesRequired }, module)) return false
+  return reachesFloor(module.version) || (loaded !== '' && !isDrbd8(module.version) && compareVersions(module.version, loaded) >= 0)
+}
+
+const unsigned = ({ signaturesRequired }: Pick<ModuleFacts, 'signaturesRequired'>, module: ModuleOnDisk | undefined): boolean =>
+  signaturesRequired && module?.signer === ''
 
 const unsignedFinding = ({ path, version }: ModuleOnDisk): Exclude<Finding, { kind: 'change' }> => ({
   kind: 'blocked',

@@ -1,6 +1,8 @@
 /** DRBD's versions on this host, and the lowest ones that mirrored volumes are made with. */
 import { HiveError } from '../../../proto/errors.ts'
 import { isMissingProgram, run } from '../command.ts'
+import { readText } from '../files.ts'
+import { isListed } from '../kernel-modules.ts'
 
 export interface DrbdVersions {
   /** Of the kernel module: the one that is loaded, else the one on disk; '' where there is none. */
@@ -79,4 +81,11 @@ export async function assertMayMakeVolumes(signal?: AbortSignal): Promise<void> 
   throw new HiveError('blocked', `no new mirrored volume with ${module === '' ? 'no DRBD 9' : `DRBD ${module}`} on this host`, {
     hint: `at least ${floorText} is needed; hivecoord plan says for setup-hosts what is wrong with it`,
   })
+}
+
+/** Of the module that is loaded; '' where none is. `told`: what drbdadm says, which is of that one where there is one. */
+export async function loadedVersion(told: string, signal: AbortSignal): Promise<string> {
+  const proc = /^version: (\d+(?:\.\d+)+)/.exec(await readText('/proc/drbd'))?.[1]
+  if (proc !== undefined) return proc
+  return told !== '' && (await isListed('drbd', signal)) ? told : ''
 }

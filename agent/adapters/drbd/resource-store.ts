@@ -22,6 +22,13 @@ export const globalSection = 'global { usage-count no; }\n'
 export const includeOf = (name: string): string => `include "${resourceFile(name)}";\n`
 const configText = (name: string): string => `${globalSection}${includeOf(name)}`
 
+/** Whether this host has mirrored volumes: nothing is asked of it where it has none. */
+export const hasResources = (where = folder): Promise<boolean> =>
+  readdir(where).then(
+    (names) => names.some((name) => name.endsWith('.res')),
+    () => false,
+  )
+
 /** undefined where there is none. */
 export async function readResourceFile(name: string): Promise<string | undefined> {
   return (await readFileState(resourceFile(name)))?.content.toString('utf8')

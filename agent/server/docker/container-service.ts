@@ -1,8 +1,10 @@
 /** Containers of this host: list, logs, and a command inside one. */
-import type { Readable } from 'node:stream'
-import { ContainerServiceService } from '#gen/hive/v1/docker.ts'
+import { Readable } from 'node:stream'
+import { ContainerServiceService, type WriteFilesRequest } from '#gen/hive/v1/docker.ts'
 import type { LogLine } from '#gen/hive/v1/host.ts'
+import { HiveError } from '../../../proto/errors.ts'
 import type { ContainerListed } from '../../adapters/docker/api-types.ts'
+import { readFiles, statFile, writeFiles } from '../../adapters/docker/container-files.ts'
 import { containerLogs, timeOf } from '../../adapters/docker/logs.ts'
 import { dockerGet } from '../../adapters/docker.ts'
 import type { ServerContext } from '../context.ts'
@@ -55,6 +57,31 @@ export const containerService = (_context: ServerContext, healthy: (signal: Abor
           if (outbox.waiting === 0) source?.resume()
         }
       },
+
+      async statFile({ container, path }, { signal }) {
+        const file = await statFile(container, path, signal)
+        return { exists: file !== undefined, folder: file?.folder ?? false, size: BigInt(file?.size ?? 0), linkTarget: file?.linkTarget ?? '' }
+      },
+
+      async *readFiles({ container, path }, { signal }) {
+        for await (const chunk of await readFiles(container, path, signal)) yield { archive: chunk as Buffer }
+      },
+
+      async writeFiles(input, { signal }) {
+        const messages = input[Symbol.asyncIterator]()
+        const first = await messages.next()
+        const start = first.done === true || first.value.input?.$case !== 'start' ? undefined : first.value.input.value
+        if (start === undefined) throw new HiveError('invalid-input', 'the first message of WriteFiles must be start')
+        await writeFiles({ ...start, archive: Readable.from(archiveParts(messages), { objectMode: false }) }, signal)
+        return {}
+      },
     },
     healthy,
   )
+
+async function* archiveParts(messages: AsyncIterator<WriteFilesRequest>): AsyncGenerator<Uint8Array, void> {
+  for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+    if (next.value.input?.$case !== 'archive') throw new HiveError('invalid-input', 'start may be sent once only')
+    yield next.value.input.value
+  }
+}

@@ -1,5 +1,5 @@
 /** Images of this host's docker. */
-import { ImageServiceService } from '#gen/hive/v1/docker.ts'
+import { ImageServiceService, type ListImagesResponse } from '#gen/hive/v1/docker.ts'
 import type { Image } from '../../adapters/docker/api-types.ts'
 import { inspectImage, resolveDigest } from '../../adapters/docker/images.ts'
 import { dockerDelete, dockerGet } from '../../adapters/docker.ts'
@@ -13,18 +13,7 @@ export const imageService = (context: ServerContext, healthy: (signal: AbortSign
   service(
     ImageServiceService,
     {
-      async list(_request, { signal }) {
-        const images = await dockerGet<readonly Image[]>('/images/json', { signal })
-        return {
-          images: images.map((image) => ({
-            id: image.Id,
-            tags: [...(image.RepoTags ?? [])],
-            digests: [...(image.RepoDigests ?? [])],
-            size: BigInt(image.Size),
-            created: new Date(Number(image.Created) * 1000),
-          })),
-        }
-      },
+      list: (_request, { signal }) => listImages(signal),
 
       ensure: (request, { signal }) => context.operate({ spec: { kind: { $case: 'ensureImage', value: request } } }, signal),
 
@@ -40,3 +29,16 @@ export const imageService = (context: ServerContext, healthy: (signal: AbortSign
     },
     healthy,
   )
+
+export async function listImages(signal: AbortSignal): Promise<ListImagesResponse> {
+  const images = await dockerGet<readonly Image[]>('/images/json', { signal })
+  return {
+    images: images.map((image) => ({
+      id: image.Id,
+      tags: [...(image.RepoTags ?? [])],
+      digests: [...(image.RepoDigests ?? [])],
+      size: BigInt(image.Size),
+      created: new Date(Number(image.Created) * 1000),
+    })),
+  }
+}

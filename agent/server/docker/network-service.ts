@@ -1,5 +1,5 @@
 /** Docker networks as this host sees them. */
-import { NetworkServiceService } from '#gen/hive/v1/docker.ts'
+import { type ListNetworksResponse, NetworkServiceService } from '#gen/hive/v1/docker.ts'
 import { HiveError } from '../../../proto/errors.ts'
 import type { Network } from '../../adapters/docker/api-types.ts'
 import { inspectNetwork, removeNetwork } from '../../adapters/docker/networks.ts'
@@ -11,20 +11,7 @@ export const networkService = (context: ServerContext, healthy: (signal: AbortSi
   service(
     NetworkServiceService,
     {
-      async list(_request, { signal }) {
-        const networks = await dockerGet<readonly Network[]>('/networks', { signal })
-        return {
-          networks: networks.map((network) => ({
-            id: network.Id,
-            name: network.Name,
-            driver: network.Driver,
-            scope: network.Scope,
-            attachable: network.Attachable ?? false,
-            ingress: network.Ingress ?? false,
-            ipam: (network.IPAM?.Config ?? []).map((entry) => ({ subnet: entry.Subnet ?? '', gateway: entry.Gateway ?? '', ipRange: entry.IPRange ?? '' })),
-          })),
-        }
-      },
+      list: (_request, { signal }) => listNetworks(signal),
 
       ensure: (request, { signal }) => context.operate({ spec: { kind: { $case: 'ensureNetwork', value: request } } }, signal),
 
@@ -39,3 +26,19 @@ export const networkService = (context: ServerContext, healthy: (signal: AbortSi
     },
     healthy,
   )
+
+export async function listNetworks(signal: AbortSignal): Promise<ListNetworksResponse> {
+  const networks = await dockerGet<readonly Network[]>('/networks', { signal })
+  return {
+    networks: networks.map((network) => ({
+      id: network.Id,
+      name: network.Name,
+      driver: network.Driver,
+      scope: network.Scope,
+      attachable: network.Attachable ?? false,
+      ingress: network.Ingress ?? false,
+      ipam: (network.IPAM?.Config ?? []).map((entry) => ({ subnet: entry.Subnet ?? '', gateway: entry.Gateway ?? '', ipRange: entry.IPRange ?? '' })),
+      labels: { ...network.Labels },
+    })),
+  }
+}

@@ -1,5 +1,5 @@
 /** Docker volumes of this host. */
-import { VolumeServiceService } from '#gen/hive/v1/docker.ts'
+import { type ListVolumesResponse, VolumeServiceService } from '#gen/hive/v1/docker.ts'
 import { HiveError } from '../../../proto/errors.ts'
 import type { Volume } from '../../adapters/docker/api-types.ts'
 import { optionsWithoutPasswords } from '../../adapters/docker/passwords.ts'
@@ -12,17 +12,7 @@ export const volumeService = (context: ServerContext, healthy: (signal: AbortSig
   service(
     VolumeServiceService,
     {
-      async list(_request, { signal }) {
-        const { Volumes } = await dockerGet<{ Volumes: readonly Volume[] | null }>('/volumes', { signal })
-        return {
-          volumes: (Volumes ?? []).map((volume) => ({
-            name: volume.Name,
-            driver: volume.Driver,
-            options: optionsWithoutPasswords(volume.Options ?? {}),
-            mountpoint: volume.Mountpoint,
-          })),
-        }
-      },
+      list: (_request, { signal }) => listVolumes(signal),
 
       ensure: (request, { signal }) => context.operate({ spec: { kind: { $case: 'ensureVolume', value: request } } }, signal),
 
@@ -35,3 +25,16 @@ export const volumeService = (context: ServerContext, healthy: (signal: AbortSig
     },
     healthy,
   )
+
+export async function listVolumes(signal: AbortSignal): Promise<ListVolumesResponse> {
+  const { Volumes } = await dockerGet<{ Volumes: readonly Volume[] | null }>('/volumes', { signal })
+  return {
+    volumes: (Volumes ?? []).map((volume) => ({
+      name: volume.Name,
+      driver: volume.Driver,
+      options: optionsWithoutPasswords(volume.Options ?? {}),
+      mountpoint: volume.Mountpoint,
+      labels: { ...volume.Labels },
+    })),
+  }
+}

@@ -144,10 +144,7 @@ const part = (reasons: readonly string[] = [], actions: Partial<Actions> = {}): 
 function asDiskless({ status }: ResourceFacts, attached: boolean): DiskPart {
   if (!attached || status === undefined) return part()
   if (status.role === 'Primary')
-    return blocked(
-      'its disk here cannot be given up: the volume is in use on this host',
-      'drain the host first: hivecoord node availability MANAGER HOST drain',
-    )
+    return blocked('its disk here cannot be given up: the volume is in use on this host', 'drain the host first: hivecoord host drain HOST')
   const good = status.connections.some(({ peerDevices }) => peerDevices.some(({ peerDiskState }) => peerDiskState === 'UpToDate'))
   if (!good) return blocked('its disk here cannot be given up: no other host is seen with up-to-date data', 'wait until another copy is UpToDate')
   return part(['its disk here is given up; the logical volume stays'])

@@ -1,5 +1,4 @@
 /** One look at this host: states of DRBD, mounts, and what else they make worth asking for. Reads only. */
-import { readdir } from 'node:fs/promises'
 import type { DrbdResourceStatus } from '#gen/hive/v1/drbd_status.ts'
 import { type KernelLog, readKernelLog } from '../../adapters/drbd/kernel-log.ts'
 import { readStatus } from '../../adapters/drbd/read-status.ts'
@@ -16,19 +15,11 @@ export interface LookOptions {
   readonly fresh?: boolean
 }
 
-/** Where resource files are: a host without any has no mirrored volumes, and nothing is asked of it. */
-const resourceFolder = '/etc/drbd.d'
 /** Seconds of the kernel's log: a host may be gone for a day before it comes back. */
 const logged = 86_400
 /** Milliseconds for which the log is not read again while the connections are as they were: some stand alone for days. */
 const remembered = 60_000
 const logs = new Map<string, { readonly states: string; readonly at: number; readonly lines: readonly string[] }>()
-
-export const hasResources = (folder = resourceFolder): Promise<boolean> =>
-  readdir(folder).then(
-    (names) => names.some((name) => name.endsWith('.res')),
-    () => false,
-  )
 
 /** Rejects where DRBD does not answer, or the signal is aborted. */
 export async function look({ signal, now, busy, fresh = false }: LookOptions): Promise<Picture> {
