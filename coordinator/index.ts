@@ -1,42 +1,73 @@
 /** The coordinator as a library: a stage, opened, and what can be done with it. It prints nothing; `emit` is told what happens. */
+import type { PruneRegistryResponse } from '#gen/hive/v1/registry.ts'
 import { HiveError } from '../proto/errors.ts'
 import { findAgentPackages } from './bootstrap/agent-packages.ts'
 import { applyInfra, type InfraPlan, planInfra, unanswered } from './bootstrap/build-infra.ts'
 import { sshDialer } from './bootstrap/dial-by-ssh.ts'
+import { forgetReplaced } from './bootstrap/replace-hosts.ts'
+import { rollingOrder } from './bootstrap/roll-agents.ts'
 import { type AgentStatus, listAgents, type UpgradeResult, upgradeAgents } from './bootstrap/upgrade-agents.ts'
 import { type Dialer, directly } from './client/dialer.ts'
 import { isUnreachable } from './client/errors.ts'
 import { SiteAgents } from './client/site-agents.ts'
 import { outsideStageNetwork } from './client/stage-network.ts'
 import { consult } from './doctor/examine.ts'
+import { consultWhole } from './doctor/examine-whole.ts'
 import type { Finding } from './doctor/finding.ts'
+import type { Drift } from './drift/drift.ts'
+import { lookForDrift } from './drift/look-for-drift.ts'
+import type { Drilled } from './drill/failover.ts'
+import { type DrillOptions, drill, endDrill } from './drill/stage-drill.ts'
 import { type Emit, type PhaseName, phaseNames } from './events.ts'
+import type { SitePicture } from './guard/picture.ts'
+import { drain, kernelUpdate, lookAt, reboot, remove, type UpdateOptions, undrain, update, type WorkOptions } from './hosts/host-work.ts'
+import type { Rebooted } from './hosts/reboot.ts'
+import type { ReplacementPlan } from './hosts/replace.ts'
+import { add, planOf, type ReplacementInput, replace } from './hosts/replace-work.ts'
+import { pendingOn, type Updated } from './hosts/update.ts'
+import { bringBack, holdingAt, type ImageListing, listImages, pruneImages, rollbackTarget } from './images/operations.ts'
+import type { Target } from './images/previous-build.ts'
 import { loadSite } from './inventory/load.ts'
-import type { Site } from './inventory/site.ts'
+import type { Host, Site } from './inventory/site.ts'
 import { buildImages } from './phases/build-images.ts'
 import { buildNetworks } from './phases/build-networks.ts'
 import { buildVolumes } from './phases/build-volumes.ts'
+import { type HeldImage, heldImage } from './phases/deploy-services/images.ts'
 import { deployServices } from './phases/deploy-services.ts'
 import { initializeServices } from './phases/initialize-services.ts'
 import type { Limit, Phase } from './phases/phase.ts'
 import { setupHosts } from './phases/setup-hosts.ts'
 import { StagePki } from './pki/stage-pki.ts'
 import { providerFor } from './providers/index.ts'
-import type { Provider, ProviderContext } from './providers/provider.ts'
+import type { HostPower, Provider, ProviderContext } from './providers/provider.ts'
+import { rebalanceStage } from './rebalance/by-agents.ts'
+import type { Rebalanced } from './rebalance/rebalance.ts'
 import { attachToActiveRuns } from './run/attach.ts'
 import { deleteVolume, removable } from './run/delete-volume.ts'
 import { type DeployResult, deployPhases, type Infrastructure, type PhaseReport, planPhases } from './run/deploy.ts'
 import { exclusively, reachableClients } from './run/exclusive.ts'
+import { newRunId } from './run/journal.ts'
 import { openStageState, type StageState } from './run/stage-state.ts'
 import { type StageStatus, stageStatus } from './run/status.ts'
+import type { Diagnosis, Wanted } from './swarm/diagnose.ts'
+import { diagnoseStage, recoverStage } from './swarm/swarm-work.ts'
+import { type CertificateList, listCertificates } from './trust/list.ts'
+import { type Rotated, rotateAuthority } from './trust/rotate-ca.ts'
+import { orThrow, type Renewed, type Revoked, type RevokeOptions, renewCertificates, revokeCertificates, spreadTrust } from './trust/stage-trust.ts'
 import { version } from './version.ts'
+import { MaintenanceWindow } from './zabbix/maintenance.ts'
+import { swarmHostName } from './zabbix/names.ts'
 
 export type { AgentStatus, UpgradeResult } from './bootstrap/upgrade-agents.ts'
 export { carryOut } from './doctor/carry-out.ts'
-export { type Finding, type Repair, type StateName, states } from './doctor/finding.ts'
+export { type Finding, type Repair, rankOf, type StateName, states } from './doctor/finding.ts'
 export { operationsOf } from './doctor/operations.ts'
+export type { ImageRow } from './images/image-table.ts'
+export type { ImageListing } from './images/operations.ts'
 export type { DeployResult, PhaseReport } from './run/deploy.ts'
 export type { HostStatus, StageStatus } from './run/status.ts'
+export type { Diagnosis } from './swarm/diagnose.ts'
+export type { CertificateList } from './trust/list.ts'
 
 export interface OpenOptions {
   readonly root: string
@@ -46,6 +77,8 @@ export interface OpenOptions {
   readonly contextDir?: string | undefined
   /** Allocations and generated passwords are kept. */
   readonly writes: boolean
+  /** The command sets the registry up as it is read: one that has no password of its own gets it. */
+  readonly setsUpRegistry?: boolean | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
@@ -65,6 +98,8 @@ export interface DeployOptions extends PlanOptions {
   readonly command?: string | undefined
   /** Names of hosts, volumes … that may be destroyed. */
   readonly allow?: ReadonlySet<string> | undefined
+  /** Full names of hosts that were made anew by other means; build-infra must be among the phases. */
+  readonly replaced?: ReadonlySet<string> | undefined
   /** false: services are created and changed, and nobody waits until their tasks run. Default true. */
   readonly awaitTasks?: boolean | undefined
 }
@@ -75,6 +110,15 @@ export interface UpgradeOptions {
   /** Also agents that are newer. Default false. */
   readonly allowDowngrade?: boolean | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface RotateOptions {
+  /** Full names of hosts that are not waited for. */
+  readonly leaveOut: ReadonlySet<string>
+  /** Bearers whose certificates may stop working. */
+  readonly leaveBehind: ReadonlySet<string>
+  /** Also where it was done less than a day ago. */
+  readonly again: boolean
 }
 
 const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
@@ -90,8 +134,8 @@ const agentPhases: Readonly<Record<Exclude<PhaseName, 'build-infra'>, Phase>> = 
 
 /** Loads the inventory and what belongs to the stage; asks nobody. Throws InventoryError, HiveError. */
 export async function openStage(options: OpenOptions): Promise<Stage> {
-  const { root, stage, inventoryPath, contextDir, writes } = options
-  const site = await loadSite({ root, stage, inventoryPath, contextDir, createPasswords: writes, persist: writes })
+  const { root, stage, inventoryPath, contextDir, writes, setsUpRegistry } = options
+  const site = await loadSite({ root, stage, inventoryPath, contextDir, createPasswords: writes, persist: writes, setsUpRegistry })
   return new Stage(site, options)
 }
 
@@ -142,10 +186,17 @@ export class Stage {
 
   /** Rejects with HiveError 'locked' when another coordinator is at work; what fails later is in the result. */
   deploy(options: DeployOptions = {}): Promise<DeployResult> {
+    if ((options.replaced?.size ?? 0) > 0 && options.phases?.includes('build-infra') === false)
+      return Promise.reject(
+        new HiveError('invalid-input', 'a replaced host gets its agent in build-infra, which is not among the phases', {
+          hint: 'deploy, or build-infra, with --replace',
+        }),
+      )
     return deployPhases({
       ...this.#common(options),
       command: options.command ?? 'deploy',
       allow: options.allow ?? new Set(),
+      replaced: options.replaced ?? new Set(),
       awaitTasks: options.awaitTasks ?? true,
     })
   }
@@ -160,19 +211,202 @@ export class Stage {
     return deleteVolume(this.#common({ signal }), name)
   }
 
-  status(signal = this.#options.signal): Promise<StageStatus> {
-    return stageStatus({ site: this.site, state: this.state, agents: this.agents, provider: this.provider, signal })
+  /** The stage's images: who has them and who uses them. */
+  listImages(signal = this.#options.signal): Promise<ImageListing> {
+    const { site, agents, state } = this
+    return listImages({ site, agents, state, signal })
   }
 
-  /** What is wrong with the stage's mirrored volumes, or with this one, the gravest first; asks all hosts, changes nothing. */
+  /** Takes old builds away from the registry. `keep` 0: as many stay as the inventory says. Rejects as `deploy` does. */
+  pruneImages({ keep, dryRun }: { readonly keep: number; readonly dryRun: boolean }, signal = this.#options.signal): Promise<PruneRegistryResponse> {
+    const { site, agents, state } = this
+    return pruneImages({ site, agents, state, signal, keep, dryRun })
+  }
+
+  /** Takes a service back to an earlier image, where it stays until `forward`. Rejects with HiveError 'not-found' where there is none, and as `deploy` does. */
+  async rollBack(service: string, to: string | undefined, signal = this.#options.signal): Promise<{ readonly target: Target; readonly result: DeployResult }> {
+    const { site, agents, state } = this
+    const target = await rollbackTarget({ site, agents, state, signal }, service, to)
+    const image = { reference: target.reference, digest: target.digest, since: new Date().toISOString() }
+    return { target, result: await this.#deployHeld(service, image, `images rollback ${service}`, signal) }
+  }
+
+  /** Lets a service follow the inventory again. Rejects with HiveError 'not-found' where it does already, and as `deploy` does. */
+  async forward(service: string, signal = this.#options.signal): Promise<DeployResult> {
+    if (heldImage(service, this.state) === undefined)
+      throw new HiveError('not-found', `${service} is not held at an image: it follows the inventory`, {
+        hint: '`hivecoord deploy` runs what the inventory says',
+      })
+    return await this.#deployHeld(service, undefined, `images forward ${service}`, signal)
+  }
+
+  #deployHeld(service: string, image: HeldImage | undefined, command: string, signal: AbortSignal): Promise<DeployResult> {
+    const limit = { ...everything, services: new Set([service]) }
+    return deployPhases({ ...this.#common({ limit, signal }), phases: [holdingAt(service, image), initializeServices as Phase], command, allow: new Set() })
+  }
+
+  /** The registry gets back what it lost and hosts have. Rejects as `deploy` does. */
+  restoreImages(signal = this.#options.signal): Promise<DeployResult> {
+    return deployPhases({ ...this.#common({ signal }), phases: [bringBack], command: 'images restore', allow: new Set() })
+  }
+
+  /** `alerts`: also what Zabbix has open. */
+  status(signal = this.#options.signal, { alerts = false } = {}): Promise<StageStatus> {
+    return stageStatus({ site: this.site, state: this.state, agents: this.agents, provider: this.provider, alerts, signal })
+  }
+
+  /** What is wrong with the stage, or with this mirrored volume, the gravest first; asks all hosts, changes nothing. */
   consult(volume?: string, signal = this.#options.signal): Promise<readonly Finding[]> {
-    const { site, agents } = this
-    return consult({ site, agents, volume, signal })
+    const { site, agents, state, provider, pki } = this
+    if (volume !== undefined) return consult({ site, agents, volume, signal })
+    return consultWhole({ site, agents, state, provider, pki, signal })
+  }
+
+  /** What differs from the inventory on the hosts, and what it does not know; kept in the context folder. Changes nothing else. Rejects as `plan` does. */
+  lookForDrift(signal = this.#options.signal): Promise<Drift> {
+    const { site, agents, pki } = this
+    return lookForDrift({ site, agents, pki, signal, plan: () => this.plan({ signal }), now: () => new Date() })
+  }
+
+  /** What the guard (guard/weigh-loss.ts) decides from. Never rejects but for `signal`. */
+  lookAtHosts(signal = this.#options.signal): Promise<SitePicture> {
+    return lookAt(this.#hostWork(signal))
+  }
+
+  /** Moves a host's tasks away. Rejects with HiveError 'blocked' where that is not safe, 'locked', and 'not-converged'. */
+  drainHost(host: string, options: WorkOptions, signal = this.#options.signal): Promise<void> {
+    return drain(this.#hostWork(signal), host, options)
+  }
+
+  /** Lets a host take tasks. Rejects with HiveError 'locked'. */
+  undrainHost(host: string, signal = this.#options.signal): Promise<void> {
+    return undrain(this.#hostWork(signal), host)
+  }
+
+  /** Takes a host out of the swarm for good; false: it was no member. Rejects as `drainHost` does. */
+  removeHost(host: string, options: WorkOptions, signal = this.#options.signal): Promise<boolean> {
+    return remove(this.#hostWork(signal), host, options)
+  }
+
+  /** Restarts hosts one at a time, see hosts/reboot.ts. Rejects with HiveError 'locked', and with the error at which it stopped. */
+  rebootHosts(hosts: Site['hosts'], options: WorkOptions, signal = this.#options.signal): Promise<Rebooted> {
+    return reboot(this.#hostWork(signal), hosts, options)
+  }
+
+  /** Brings packages of hosts up to date, see hosts/update.ts. Rejects with HiveError 'locked', and with the error at which it stopped. */
+  updateHosts(hosts: Site['hosts'], options: UpdateOptions, signal = this.#options.signal): Promise<Updated> {
+    return update(this.#hostWork(signal), hosts, options)
+  }
+
+  /** Spreads crowded services again, see rebalance/decide.ts; `named`: only these. Rejects with HiveError 'locked', and with the error at which it stopped. */
+  rebalance(named: ReadonlySet<string>, signal = this.#options.signal): Promise<Rebalanced> {
+    return rebalanceStage(this.#hostWork(signal), named)
+  }
+
+  /** Takes the host under a service away, measures, and lets it come back, see drill/failover.ts. Rejects as `drillFailover` does, and with 'locked'. */
+  drillFailover(options: DrillOptions, signal = this.#options.signal): Promise<Drilled> {
+    return drill({ ...this.#hostWork(signal), power: this.powerSwitch }, options)
+  }
+
+  /** Puts back what a drill that was killed took away; answers the hosts. */
+  undoDrill(signal = this.#options.signal): Promise<readonly string[]> {
+    return endDrill({ ...this.#hostWork(signal), power: this.powerSwitch })
+  }
+
+  /** undefined: the stage's provider switches no host's power. */
+  get powerSwitch(): ((host: string, action: 'off' | 'on', signal: AbortSignal) => Promise<void>) | undefined {
+    const { provider, site, state } = this
+    const power = provider.power?.bind(provider)
+    return power === undefined ? undefined : (host, action, signal) => power({ site, state, emit: this.#options.emit, signal }, host, action)
+  }
+
+  /** Packages that are older than what the hosts know of their sources, by host. Rejects where a host does not answer. */
+  pendingUpdates(hosts: Site['hosts'], options: Pick<UpdateOptions, 'kernel'>, signal = this.#options.signal): Promise<ReadonlyMap<string, string>> {
+    return pendingOn({ hosts, agents: this.agents, kernel: kernelUpdate(this.site, options), signal })
+  }
+
+  /** In which order `rebootHosts` would take them now. */
+  async rebootOrder(hosts: Site['hosts'], signal = this.#options.signal): Promise<readonly string[]> {
+    const { nodes } = await this.lookAtHosts(signal)
+    return rollingOrder(hosts, nodes).map(({ name }) => name)
+  }
+
+  /** What all hosts say of a swarm that may have lost its majority, and what `recoverSwarm` would do. Changes nothing. Never rejects but for `signal`. */
+  diagnoseSwarm(wanted: Wanted, signal = this.#options.signal): Promise<Diagnosis> {
+    return diagnoseStage(this.#recovery(signal), wanted)
+  }
+
+  /** Makes a swarm whole that has lost its majority for good. Rejects as `recoverSwarm` does, and with 'locked' when another coordinator is at work. */
+  recoverSwarm(wanted: Wanted & { readonly from: string }, signal = this.#options.signal): Promise<readonly string[]> {
+    return recoverStage(this.#recovery(signal), wanted)
+  }
+
+  #recovery(signal: AbortSignal) {
+    const { site, state, agents } = this
+    const emit = this.#options.emit
+    return { site, state, agents, emit, signal, power: (asked: AbortSignal) => this.#power(asked) }
+  }
+
+  /** A provider that can't be asked says nothing. */
+  async #power(signal: AbortSignal): Promise<ReadonlyMap<string, HostPower>> {
+    const { site, state } = this
+    try {
+      return await this.provider.status({ site, state, emit: () => undefined, signal })
+    } catch (error) {
+      if (error instanceof HiveError && !signal.aborted) return new Map()
+      throw error
+    }
+  }
+
+  /** What `replaceHost` would do, and what speaks against it. Changes nothing. */
+  planReplacement(host: Host, allowed: ReadonlySet<string>, signal = this.#options.signal): Promise<ReplacementPlan> {
+    return planOf(this.#replacement(signal), host, allowed)
+  }
+
+  /** Another machine takes the host's place, see hosts/replace.ts. Rejects with 'blocked', 'locked', and with the error at which it stopped; again goes on. */
+  replaceHost(host: Host, options: WorkOptions & { readonly given: ReadonlySet<string> }, signal = this.#options.signal): Promise<void> {
+    return replace(this.#replacement(signal), host, options)
+  }
+
+  /** A host of the inventory becomes part of the site: a deploy that ends when the host is whole. Rejects as `replaceHost` does. */
+  addHost(host: Host, signal = this.#options.signal): Promise<void> {
+    return add(this.#replacement(signal), host)
+  }
+
+  #replacement(signal: AbortSignal): ReplacementInput {
+    const { site, state, agents, pki, provider } = this
+    return {
+      site,
+      state,
+      agents,
+      pki,
+      provider,
+      emit: this.#options.emit,
+      signal,
+      power: (asked) => this.#power(asked),
+      deploy: (options) => this.deploy({ ...options, signal }),
+      restoreImages: () => this.restoreImages(signal),
+      plan: (options) => planPhases({ ...this.#common({ ...options, signal }), emit: () => undefined }),
+    }
+  }
+
+  #hostWork(signal: AbortSignal) {
+    return { site: this.site, agents: this.agents, emit: this.#options.emit, signal }
   }
 
   /** Stops all hosts; nothing is lost. */
   halt(signal = this.#options.signal): Promise<void> {
-    return this.#withHosts('halt', signal, (context) => this.provider.halt(context))
+    const { site, agents } = this
+    return this.#withHosts(
+      'halt',
+      signal,
+      (context) => this.provider.halt(context),
+      async (held) => {
+        // Its server goes with them; where it is another site's, or is back first, the lease still holds.
+        const window = new MaintenanceWindow({ site, agents, id: newRunId(new Date()), title: 'halt', emit: this.#options.emit })
+        await window.cover([...site.hosts.map(({ name }) => name), swarmHostName(site)], held)
+      },
+    )
   }
 
   start(signal = this.#options.signal): Promise<void> {
@@ -223,6 +457,44 @@ export class Stage {
     return upgradeAgents({ site, provider, pki, agents, packages: await findAgentPackages(), hosts, allowDowngrade, emit: this.#options.emit, signal })
   }
 
+  /** The stage's certificates, and what its hosts say of theirs. */
+  listCertificates(signal = this.#options.signal): Promise<CertificateList> {
+    return listCertificates(this.site.hosts, this.agents, this.pki, signal)
+  }
+
+  /** Recorded, and told to all hosts; those that did not answer are named, and hear of it with the next deploy. Rejects as `revokeCertificates` does. */
+  revokeCertificates(options: RevokeOptions, signal = this.#options.signal): Promise<Revoked> {
+    return revokeCertificates({ ...this.#trust(), signal }, options)
+  }
+
+  /** New certificates for these hosts' agents; undefined: for those for which it is time. Rejects as `renewCertificates` does. */
+  renewCertificates(hosts: Site['hosts'] | undefined, signal = this.#options.signal): Promise<Renewed> {
+    return renewCertificates({ ...this.#trust(), signal }, hosts)
+  }
+
+  /** Exchanges the CA, or goes on with it. Rejects as `rotateAuthority` does, and with 'locked' when another coordinator is at work. */
+  rotateCa(options: RotateOptions, signal = this.#options.signal): Promise<Rotated> {
+    const { site, pki, agents } = this
+    const { leaveOut } = options
+    const purpose = 'cert rotate --ca'
+    return rotateAuthority({
+      ...options,
+      hosts: site.hosts,
+      pki,
+      agents,
+      connect: (host, credentials) => agents.as(host, credentials),
+      alone: (work) => exclusively({ site, agents, purpose, signal, now: () => new Date() }, (_lock, held) => work(held)),
+      spread: async () => orThrow(await deployPhases({ ...this.#common({ signal }), phases: [spreadTrust], command: purpose, allow: new Set() }), leaveOut),
+      emit: this.#options.emit,
+      now: () => new Date(),
+    })
+  }
+
+  #trust() {
+    const { site, pki, agents } = this
+    return { site, pki, agents, emit: this.#options.emit }
+  }
+
   close(): void {
     this.agents.close()
   }
@@ -252,17 +524,9 @@ export class Stage {
       return last
     }
     return {
-      absent: async (signal) => {
-        try {
-          const power = await this.provider.status({ site, state, emit: () => undefined, signal })
-          return new Set([...power].filter(([, now]) => now === 'absent').map(([host]) => host))
-        } catch (error) {
-          // A provider that cannot be asked says nothing against a host.
-          if (error instanceof HiveError) return new Set<string>()
-          throw error
-        }
-      },
+      absent: async (signal) => new Set([...(await this.#power(signal))].filter(([, now]) => now === 'absent').map(([host]) => host)),
       plan,
+      replaced: (hosts, emit, signal) => forgetReplaced({ site, provider: this.provider, pki, agents, emit, signal }, hosts),
       unanswered: (allow) => unanswered(last?.actions ?? [], allow),
       apply: async (emit, signal) => {
         const { actions } = last ?? (await plan(signal))
@@ -282,9 +546,15 @@ export class Stage {
   }
 
   /** The site lock makes sure that nobody deploys; it is given back before the hosts that hold it go. */
-  #withHosts(purpose: string, signal: AbortSignal, work: (context: ProviderContext) => Promise<void>): Promise<void> {
+  #withHosts(
+    purpose: string,
+    signal: AbortSignal,
+    work: (context: ProviderContext) => Promise<void>,
+    before: (signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const { site, state, agents } = this
     return exclusively({ site, agents, purpose, signal, now: () => new Date() }, async (lock, held) => {
+      await before(held)
       await lock.release()
       await work({ site, state, emit: this.#options.emit, signal: held })
       for (const { name } of site.hosts) agents.forget(name)

@@ -30,7 +30,7 @@ type SiteForContent = Pick<Site, 'root' | 'contextDir' | 'hosts' | 'ansibleInven
 const largestLookedUp = 256 * 1024
 
 /** Never sent, whatever a role's text says. */
-const neverSent = /^(?:id_rsa.*|known_hosts.*|ssh_config|state\.json|archives\.json|netns|.*\.lock)$/
+const neverSent = /^(?:id_rsa.*|known_hosts.*|ssh_config|state\.json|archives\.json|registry_login_password|netns|.*\.lock)$/
 
 const known = new WeakMap<object, Map<string, Promise<SiteContent>>>()
 

@@ -6,6 +6,8 @@ import type { AgentPackages } from './agent-packages.ts'
 export interface AgentAnswer {
   readonly version: string
   readonly binarySha256: string
+  /** Of the agent's certificate. */
+  readonly certificateExpires?: Date | undefined
 }
 
 /** Asks a host's agent which one it is; undefined where it does not answer, or may not be asked from here. */

@@ -1,12 +1,11 @@
 /** One host's agent brought to this hivecoord's, told as a step. */
-import { HiveError } from '../../proto/errors.ts'
-import { reportOf } from '../client/errors.ts'
 import type { Emit } from '../events.ts'
 import type { Host, Site } from '../inventory/site.ts'
 import type { Provider, SshTarget } from '../providers/provider.ts'
 import type { NeedOf } from './agent-needs.ts'
 import type { AgentPackages } from './agent-packages.ts'
 import { type HostSigner, installAgent } from './install-agent.ts'
+import { tellStep } from './told-step.ts'
 import { workingTarget } from './working-target.ts'
 
 export interface BringInput {
@@ -31,31 +30,15 @@ export async function bringAgent(
   verify: () => Promise<void> = async () => undefined,
 ): Promise<SshTarget> {
   const stepId = `bootstrap/agent@${host.name}`
-  const title = titleOf(need)
-  const about = { phase: 'build-infra', host: host.name, stepId, title } as const
-  const started = performance.now()
-  emit({ code: 'step.started', ...about })
-  const finished = (result: 'changed' | 'failed', error?: unknown): void =>
-    emit({
-      code: 'step.finished',
-      ...about,
-      result,
-      reason: reasonOf(need, version, packages.version),
-      milliseconds: Math.round(performance.now() - started),
-      error: error instanceof HiveError ? reportOf(error, host.name, stepId) : undefined,
-    })
-  try {
+  const told = { host: host.name, stepId, title: titleOf(need), reason: reasonOf(need, version, packages.version) }
+  return tellStep(emit, told, async () => {
     const patience = pki.enrolled?.(host.name) === true ? knownHostPatience : newHostPatience
     const target = await workingTarget(host, provider.sshTarget(site, host.name), site.contextDir, signal, patience)
     const say = (line: string): void => emit({ code: 'step.log', phase: 'build-infra', host: host.name, stepId, line })
     await installAgent({ host, target, contextDir: site.contextDir, pki, packages, answers: need !== 'install', signal, say })
     await verify()
-    finished('changed')
     return target
-  } catch (error) {
-    finished('failed', error)
-    throw error
-  }
+  })
 }
 
 export const titleOf = (need: NeedOf['need']): string => (need === 'install' ? 'Install the agent' : 'Upgrade the agent')

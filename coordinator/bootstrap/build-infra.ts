@@ -7,11 +7,13 @@ import type { StagePki } from '../pki/stage-pki.ts'
 import { isPlanOnly } from '../providers/plan-only.ts'
 import type { HostPower, Provider, ProviderAction } from '../providers/provider.ts'
 import { overlayState, type StageState } from '../run/stage-state.ts'
+import { tellAll } from '../trust/revoke.ts'
 import { agentAnswers } from './agent-answers.ts'
 import { type Answers, agentNeeds, type NeedOf } from './agent-needs.ts'
 import { type AgentPackages, findAgentPackages } from './agent-packages.ts'
 import { bootstrapHosts } from './bootstrap-hosts.ts'
 import { reasonOf, titleOf } from './bring-agent.ts'
+import { plannedRenewal, renewalsDue, renewCertificates } from './renew-certificates.ts'
 import { ensureStageKey } from './stage-key.ts'
 
 export interface InfraInput {
@@ -37,6 +39,16 @@ export interface InfraPlan {
 
 const answersOf = ({ agents, answers }: InfraInput): Answers => answers ?? agentAnswers(agents)
 
+/** Each host is asked once. */
+function remembered(answers: Answers): Answers {
+  const known = new Map<string, ReturnType<Answers>>()
+  return (host) => {
+    const asked = known.get(host.name) ?? answers(host)
+    known.set(host.name, asked)
+    return asked
+  }
+}
+
 const plannedAction = ({ host, id, title, reason, before, after, disruption, blocked }: ProviderAction): PlannedStep => ({
   phase: 'build-infra',
   host,
@@ -58,7 +70,8 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
   const power = await provider.status(context)
   const packages = input.packages ?? (await findAgentPackages())
   const on = site.hosts.filter(({ name }) => mayAnswer(power.get(name)))
-  const needs = await agentNeeds(on, packages, answersOf(input))
+  const answers = remembered(answersOf(input))
+  const needs = await agentNeeds(on, packages, answers)
   for (const host of site.hosts) {
     const off = !on.includes(host)
     const none = off && (power.get(host.name) === 'absent' || !input.pki.exists || !input.pki.enrolled(host.name))
@@ -67,6 +80,9 @@ export async function planInfra(input: InfraInput): Promise<InfraPlan> {
     if (need.need === 'newer') notices.push(`${host.name} runs agent ${need.version}, newer than this hivecoord's ${packages.version}: it stays`)
     else steps.push(plannedAgent(host.name, need, packages, none))
   }
+  const exchange = input.pki.authorities.rotation?.state ?? 'done'
+  if (exchange !== 'done') notices.push(`the CA is being exchanged (${exchange}): hivecoord cert rotate --ca goes on with it`)
+  for (const due of await renewalsDue(on, answers, input.pki)) steps.push(plannedRenewal(due))
   return { steps, actions, notices }
 }
 
@@ -113,5 +129,9 @@ export async function applyInfra(input: InfraInput, actions: readonly ProviderAc
   await provider.apply(context, actions)
   const packages = input.packages ?? (await findAgentPackages())
   const installed = await bootstrapHosts({ site, provider, pki, packages, agents: input.agents, emit, signal, answers: answersOf(input) })
-  return actions.length + installed
+  const due = await renewalsDue(site.hosts, answersOf(input), pki)
+  await renewCertificates(input, due)
+  // A new host, and the others where one was replaced. Who does not answer hears of it in setup-hosts.
+  if (pki.revoked().length > 0) await tellAll(site.hosts, input.agents, pki, signal)
+  return actions.length + installed + due.length
 }

@@ -11,7 +11,8 @@ import { HealthCheckResponse_ServingStatus as Serving } from '#gen/grpc/health/v
 import type { SwarmNode } from '#gen/hive/v1/docker.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
 import type { AgentClient } from '../client/agent-client.ts'
-import type { SiteAgents } from '../client/site-agents.ts'
+import { answering, type SiteAgents } from '../client/site-agents.ts'
+import { isNodeOf } from '../guard/picture.ts'
 import type { Host } from '../inventory/site.ts'
 import { managersOf } from '../phases/swarm-role.ts'
 import type { SshTarget } from '../providers/provider.ts'
@@ -44,7 +45,7 @@ export async function upgradeOneByOne(input: RollInput): Promise<Rolled> {
   for (const [done, host] of order.entries()) {
     try {
       signal.throwIfAborted()
-      const client = await clientOf(agents, host.name, signal)
+      const client = await answering(agents, host.name, signal)
       await attachToActiveRuns([client], emit, signal)
       const before = await stateOf(input, client, host)
       const need = needs.get(host.name) ?? { need: 'upgrade', version: '' }
@@ -61,7 +62,7 @@ type Node = Pick<SwarmNode, 'name' | 'role' | 'leader' | 'state' | 'availability
 /** Who is missed least first. Pure; exported for tests. */
 export function rollingOrder(hosts: readonly Host[], nodes: readonly Node[] | undefined): readonly Host[] {
   const rank = (host: Host): number => {
-    const node = nodes?.find(isNodeOf(host))
+    const node = nodes?.find(({ name }) => isNodeOf(host, name))
     if (node?.leader === true) return 3
     if (node?.role === 'manager') return 2
     if (nodes === undefined && host.isHive) return host.isFirstHive ? 3 : 2
@@ -69,11 +70,6 @@ export function rollingOrder(hosts: readonly Host[], nodes: readonly Node[] | un
   }
   return hosts.toSorted((a, b) => rank(a) - rank(b))
 }
-
-const isNodeOf =
-  ({ name, shortName }: Pick<Host, 'name' | 'shortName'>) =>
-  (node: Pick<SwarmNode, 'name'>): boolean =>
-    node.name === shortName || node.name === name
 
 /** As the first manager sees them that answers; undefined where none does, or there is no swarm yet. */
 async function nodesOf({ site, agents, signal }: RollInput): Promise<readonly SwarmNode[] | undefined> {
@@ -87,12 +83,6 @@ async function nodesOf({ site, agents, signal }: RollInput): Promise<readonly Sw
 }
 
 const questionDeadline = 10_000
-
-async function clientOf(agents: RollInput['agents'], host: string, signal: AbortSignal): Promise<AgentClient> {
-  const reached = await agents.reach(host, signal)
-  if ('error' in reached) throw reached.error
-  return reached.client
-}
 
 interface HostState {
   /** Of docker's swarm on the host; undefined where docker does not answer. */
@@ -108,7 +98,7 @@ async function stateOf(input: RollInput, client: AgentClient, host: Host): Promi
     ),
     nodesOf(input),
   ])
-  return { docker, node: nodes?.find(isNodeOf(host)) }
+  return { docker, node: nodes?.find(({ name }) => isNodeOf(host, name)) }
 }
 
 /** Rejects with HiveError 'not-converged' where it is not so within the patience. */

@@ -118,8 +118,7 @@ export function whyNoLogin(target: SshTarget, contextDir: string, stderr: string
   const details = (hint: string) => ({ host: target.host, hint, log: last(stderr) })
   const said = last(stderr).at(-1) ?? 'nothing'
   if (/IDENTIFICATION HAS CHANGED|Host key verification failed/i.test(stderr)) {
-    const name = target.port === 22 ? target.address : `[${target.address}]:${target.port}`
-    const hint = `if the host was made anew, forget the old key: ssh-keygen -R '${name}' -f '${knownHostsOf(contextDir)}'; else somebody is in between`
+    const hint = `if the host was made anew: hivecoord deploy --replace ${target.host.split('.')[0]}; else somebody is in between (the old key is in ${knownHostsOf(contextDir)})`
     return new HiveError('conflict', `${place(target)} shows another host key than before`, details(hint))
   }
   if (/Permission denied|Too many authentication failures/i.test(stderr)) {

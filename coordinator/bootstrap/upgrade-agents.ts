@@ -8,6 +8,8 @@ import type { Host, Site } from '../inventory/site.ts'
 import type { StagePki } from '../pki/stage-pki.ts'
 import type { Provider } from '../providers/provider.ts'
 import { exclusively } from '../run/exclusive.ts'
+import { newRunId } from '../run/journal.ts'
+import { MaintenanceWindow } from '../zabbix/maintenance.ts'
 import { type NeedOf, needOf } from './agent-needs.ts'
 import type { AgentPackages } from './agent-packages.ts'
 import { upgradeOneByOne } from './roll-agents.ts'
@@ -57,9 +59,15 @@ export async function upgradeAgents(input: UpgradeInput): Promise<UpgradeResult>
   const rolled =
     todo.length === 0
       ? { upgraded: [] }
-      : await exclusively({ site, agents, purpose: 'agent upgrade', signal, now: () => new Date() }, (_lock, held) =>
-          upgradeOneByOne({ ...input, hosts: todo, needs, signal: held }),
-        )
+      : await exclusively({ site, agents, purpose: 'agent upgrade', signal, now: () => new Date() }, async (_lock, held) => {
+          const window = new MaintenanceWindow({ site, agents, id: newRunId(new Date()), title: 'agent upgrade', emit: input.emit })
+          try {
+            await window.cover(names(todo), held)
+            return await upgradeOneByOne({ ...input, hosts: todo, needs, signal: held })
+          } finally {
+            await window.close()
+          }
+        })
   return {
     version: packages.version,
     upgraded: rolled.upgraded,

@@ -1,5 +1,6 @@
 /** All services of one host's agent over one connection. */
 import { HealthService } from '#gen/grpc/health/v1/health.ts'
+import { BackupServiceService, BackupStoreServiceService } from '#gen/hive/v1/backup.ts'
 import {
   ContainerServiceService,
   ImageServiceService,
@@ -11,9 +12,15 @@ import {
 } from '#gen/hive/v1/docker.ts'
 import { DoctorServiceService } from '#gen/hive/v1/doctor.ts'
 import { DrbdServiceService } from '#gen/hive/v1/drbd.ts'
+import { FollowerServiceService } from '#gen/hive/v1/follower.ts'
 import { HostServiceService, type InfoResponse } from '#gen/hive/v1/host.ts'
+import { LogServiceService } from '#gen/hive/v1/logs.ts'
+import { RegistryServiceService } from '#gen/hive/v1/registry.ts'
 import { BlobServiceService, LockServiceService, StepServiceService, type UploadBlobRequest, type UploadBlobResponse } from '#gen/hive/v1/run.ts'
 import { SupervisorServiceService } from '#gen/hive/v1/supervisor.ts'
+import { AuditServiceService, TrustServiceService } from '#gen/hive/v1/trust.ts'
+import { TunnelServiceService } from '#gen/hive/v1/tunnel.ts'
+import { MaintenanceServiceService } from '#gen/hive/v1/zabbix.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
 import { AgentChannel } from './channel.ts'
@@ -60,6 +67,15 @@ export class AgentClient {
   readonly repair
   readonly doctor
   readonly supervisor
+  readonly follower
+  readonly registry
+  readonly backup
+  readonly backupStore
+  readonly logs
+  readonly tunnel
+  readonly maintenance
+  readonly trust
+  readonly audit
   readonly health
 
   constructor(to: AgentAddress, credentials: Credentials, { way = directWay(to), version }: ClientOptions = {}) {
@@ -81,6 +97,15 @@ export class AgentClient {
     this.repair = channel.service(RepairServiceService)
     this.doctor = channel.service(DoctorServiceService)
     this.supervisor = channel.service(SupervisorServiceService)
+    this.follower = channel.service(FollowerServiceService)
+    this.registry = channel.service(RegistryServiceService)
+    this.backup = channel.service(BackupServiceService)
+    this.backupStore = channel.service(BackupStoreServiceService)
+    this.logs = channel.service(LogServiceService)
+    this.tunnel = channel.service(TunnelServiceService)
+    this.maintenance = channel.service(MaintenanceServiceService)
+    this.trust = channel.service(TrustServiceService)
+    this.audit = channel.service(AuditServiceService)
     this.health = channel.service(HealthService)
   }
 

@@ -1,7 +1,8 @@
 /** One connection to one agent: TLS 1.3 with client certificate, over the way given, verified by name; calls as promises and async iterables. */
-import { createSecureContext } from 'node:tls'
+import { checkServerIdentity, createSecureContext } from 'node:tls'
 import { ChannelCredentials, Client, type ClientReadableStream, type CallOptions as GrpcCallOptions, Metadata } from '@grpc/grpc-js'
 import { HiveError } from '../../proto/errors.ts'
+import { plainSerial } from '../../proto/pem.ts'
 import type { Credentials } from '../pki/stage-pki.ts'
 import type { Way } from './dialer.ts'
 import { fromCallFailure } from './errors.ts'
@@ -33,7 +34,7 @@ export class AgentChannel {
     this.#mayCall = mayCall
     this.#way = way
     const context = createSecureContext({ ca: credentials.caPem, cert: credentials.certificatePem, key: credentials.keyPem, minVersion: 'TLSv1.3' })
-    this.#client = new Client(way.target, ChannelCredentials.createFromSecureContext(context), {
+    this.#client = new Client(way.target, ChannelCredentials.createFromSecureContext(context, { checkServerIdentity: identityCheck(credentials.revoked) }), {
       'grpc.ssl_target_name_override': host,
       'grpc.default_authority': host,
       'grpc.keepalive_time_ms': 10_000,
@@ -196,6 +197,13 @@ export class AgentChannel {
     }
   }
 }
+
+/** The name that was asked for, and no certificate that is revoked: whoever took a host's key is no host. */
+const identityCheck =
+  (revoked: ReadonlySet<string> = new Set()): typeof checkServerIdentity =>
+  (name, certificate) =>
+    checkServerIdentity(name, certificate) ??
+    (revoked.has(plainSerial(certificate.serialNumber)) ? new Error(`the certificate that ${name} shows was revoked`) : undefined)
 
 /** Writes what comes, waiting for `drain` where the connection is slower; stops when the call is over. */
 async function writeAll<Q>(call: Writable, requests: AsyncIterable<Q> | Iterable<Q>, over: () => boolean): Promise<void> {

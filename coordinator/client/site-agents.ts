@@ -12,7 +12,7 @@ const believedGone = 15_000
 
 export interface SiteAgentsOptions {
   readonly hosts: readonly Pick<Host, 'name' | 'address' | 'settings'>[]
-  /** Asked once, at the first connection. */
+  /** Asked once, at the first connection, and once more after `renewCredentials`. */
   readonly credentials: () => Promise<Credentials>
   /** Hosts that never got an agent are not dialled: their addresses may not be ours yet. */
   readonly enrolled: (host: string) => boolean
@@ -35,6 +35,8 @@ export class SiteAgents {
   readonly #reached = new Map<string, Promise<Reached>>()
   #credentials: Promise<Credentials> | undefined
   readonly #told = new Set<string>()
+  /** Hosts that gave no answer when they were last asked. */
+  readonly #silent = new Set<string>()
   #closed = false
 
   constructor(options: SiteAgentsOptions) {
@@ -60,7 +62,12 @@ export class SiteAgents {
     return made
   }
 
-  async #connect(host: string): Promise<AgentClient> {
+  /** A connection of its own with other credentials than the stage's. Closed by the caller. Rejects as `client` does. */
+  as(host: string, credentials: Credentials): Promise<AgentClient> {
+    return this.#connect(host, credentials)
+  }
+
+  async #connect(host: string, as?: Credentials): Promise<AgentClient> {
     const found = this.#options.hosts.find(({ name }) => name === host)
     if (found === undefined)
       throw new HiveError('not-found', `the site has no host ${host}`, { hint: `it has ${this.#options.hosts.map(({ name }) => name).join(', ')}` })
@@ -68,8 +75,9 @@ export class SiteAgents {
       throw new HiveError('unreachable', `${host} has no agent yet`, { host, hint: 'build-infra makes the host and puts its agent there' })
     const why = this.whyNotDial()
     if (why !== undefined) throw new HiveError('unreachable', `${host} cannot be reached from here: ${why}`, { host })
-    this.#credentials ??= this.#options.credentials()
-    const credentials = await this.#credentials
+    if (as === undefined) this.#credentials ??= this.#options.credentials()
+    const credentials = as ?? (await this.#credentials)
+    if (credentials === undefined) throw new HiveError('internal', 'there are no credentials')
     if (this.#closed) throw new HiveError('cancelled', `the connection to ${host} was closed`, { host })
     const to = { host, address: found.address, port: found.settings.agentPort }
     return new AgentClient(to, credentials, { way: await this.#dialer().way(to), version: this.#options.version })
@@ -93,8 +101,10 @@ export class SiteAgents {
         const client = await this.client(host)
         const info = await client.connect(this.#dialer().patience, signal)
         this.#tell(host, client.whyNotTogether())
+        this.#silent.delete(host)
         return { client, info }
       } catch (error) {
+        this.#silent.add(host)
         return { error: fromCallFailure(error, host, signal) }
       }
     })()
@@ -136,9 +146,23 @@ export class SiteAgents {
     return answers
   }
 
-  /** A host that stopped answering is asked again next time. */
+  /**
+   * A host that stopped answering is asked again next time; one that gave no answer by a connection of its own, without the pauses of the one
+   * that failed: it may have been made anew meanwhile.
+   */
   forget(host: string): void {
     this.#reached.delete(host)
+    if (!this.#silent.delete(host)) return
+    void this.#clients.get(host)?.then((client) => client.close())
+    this.#clients.delete(host)
+  }
+
+  /** All connections are closed, and made anew with what `credentials` answers then. Not while a site lock is held: it is renewed over them. */
+  renewCredentials(): void {
+    for (const client of this.#clients.values()) client.then((open) => open.close()).catch(() => undefined)
+    this.#clients.clear()
+    this.#reached.clear()
+    this.#credentials = undefined
   }
 
   close(): void {
@@ -147,4 +171,11 @@ export class SiteAgents {
     this.#clients.clear()
     this.#reached.clear()
   }
+}
+
+/** The client of a host whose agent answers. Rejects with the HiveError for which it does not. */
+export async function answering(agents: Pick<SiteAgents, 'reach'>, host: string, signal: AbortSignal): Promise<AgentClient> {
+  const reached = await agents.reach(host, signal)
+  if ('error' in reached) throw reached.error
+  return reached.client
 }

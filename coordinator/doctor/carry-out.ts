@@ -2,7 +2,7 @@
 import { HiveError } from '../../proto/errors.ts'
 import type { Repair, RepairAction } from './finding.ts'
 
-/** What a host's agent does with a volume. Each ends when it is done and rejects with HiveError where the agent refuses: it looks at quorum and copies first. */
+/** What a host's agent does with a volume, or the host. Each ends when it is done and rejects with HiveError where the agent refuses: it looks at quorum and copies first. */
 export interface VolumeOperations {
   adjust(host: string, volume: string): Promise<void>
   up(host: string, volume: string): Promise<void>
@@ -13,6 +13,7 @@ export interface VolumeOperations {
   discard(host: string, volume: string): Promise<string>
   /** Makes this host's copy the data. */
   declareValid(host: string, volume: string): Promise<void>
+  startUnit(host: string, unit: string): Promise<void>
 }
 
 /** Stops at the first operation that is refused: nothing is tried that the ones before should have prepared. `tell` gets one line an operation. */
@@ -58,5 +59,8 @@ async function perform(volume: string, action: RepairAction, operations: VolumeO
     case 'declare-valid':
       await operations.declareValid(host, volume)
       return `${host}: its copy of ${volume} is the data now`
+    case 'start-unit':
+      await operations.startUnit(host, action.unit)
+      return `${host}: ${action.unit} runs`
   }
 }

@@ -1,4 +1,4 @@
-/** All hosts are asked at once what they know of mirrored volumes; what moves is looked at twice. */
+/** All hosts are asked at once what they know of a mirrored volume; what moves is looked at twice. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Examination } from '#gen/hive/v1/doctor.ts'
 import { HiveError } from '../../proto/errors.ts'
@@ -7,25 +7,25 @@ import { holdsDisk, mirroredVolumesOf, mirrorsWithDrbd } from '../inventory/mirr
 import type { Site } from '../inventory/site.ts'
 import { diagnose } from './diagnose.ts'
 import type { Finding } from './finding.ts'
+import type { VolumeOfSite } from './picture.ts'
 
 export interface ConsultInput {
   readonly site: Site
   readonly agents: Pick<SiteAgents, 'askAll'>
-  /** undefined: all of the stage. */
-  readonly volume: string | undefined
+  readonly volume: string
   readonly signal: AbortSignal
 }
 
 /** Milliseconds: a host whose storage hangs answers what it can within it. */
 const deadline = 60_000
 /** Milliseconds between the two looks at what moves: a resync that runs has moved by then. */
-const betweenLooks = 4_000
+export const betweenLooks = 4_000
 
 /** Nothing where volumes are shared folders instead of DRBD's. Rejects with HiveError 'not-found' for a volume that the stage does not mirror, and with 'unreachable' where no host answers. */
 export async function consult({ site, agents, volume, signal }: ConsultInput): Promise<readonly Finding[]> {
   const known = mirroredVolumesOf(site)
-  const chosen = known.filter(({ name }) => volume === undefined || name === volume)
-  if (volume !== undefined && chosen.length === 0) {
+  const chosen = known.filter(({ name }) => name === volume)
+  if (chosen.length === 0) {
     const names = known.map(({ name }) => name)
     throw new HiveError('not-found', `stage ${site.stage} mirrors no volume ${volume}`, {
       hint: names.length === 0 ? 'it mirrors none' : `it mirrors ${names.join(', ')}`,
@@ -39,21 +39,20 @@ export async function consult({ site, agents, volume, signal }: ConsultInput): P
       { agents, volume, signal },
     )
   const first = await look()
-  const volumes = chosen.map(({ name, diskless }) => ({
-    name,
-    diskful: new Set(hosts.filter((host) => holdsDisk({ diskless }, host)).map((host) => host.name)),
-  }))
-  const about = { volumes, hosts: hosts.map(({ name }) => name) }
+  const about = { volumes: volumesOf(chosen, hosts), hosts: hosts.map(({ name }) => name) }
   if (![...first.values()].some(moves)) return diagnose({ ...about, examinations: first })
   await pause(betweenLooks, undefined, { signal })
   return diagnose({ ...about, examinations: await look(), earlier: first })
 }
 
+export const volumesOf = (volumes: ReturnType<typeof mirroredVolumesOf>, hosts: Site['hosts']): readonly VolumeOfSite[] =>
+  volumes.map(({ name, diskless }) => ({ name, diskful: new Set(hosts.filter((host) => holdsDisk({ diskless }, host)).map((host) => host.name)) }))
+
 async function examineAll(
   hosts: readonly string[],
   { agents, volume, signal }: Pick<ConsultInput, 'agents' | 'volume' | 'signal'>,
 ): Promise<ReadonlyMap<string, Examination>> {
-  const asked = await agents.askAll(hosts, ({ doctor }) => doctor.examine({ volume: volume ?? '' }, { deadline, signal }), signal)
+  const asked = await agents.askAll(hosts, ({ doctor }) => doctor.examine({ volume, whole: false, withoutVolumes: false }, { deadline, signal }), signal)
   const found = new Map([...asked].flatMap(([host, given]) => ('answer' in given ? [[host, given.answer] as const] : [])))
   if (found.size > 0) return found
   const [failure] = [...asked.values()].flatMap((given) => ('error' in given ? [given.error] : []))
@@ -63,7 +62,7 @@ async function examineAll(
 const passing = /^(?:Sync|WFBitMap|Paused|Verify|Ahead|Behind)/
 const passingConnection = new Set(['Connecting', 'Disconnecting', 'Unconnected', 'Timeout', 'BrokenPipe', 'NetworkFailure', 'ProtocolError', 'TearDown'])
 
-const moves = ({ volumes }: Examination): boolean =>
+export const moves = ({ volumes }: Examination): boolean =>
   volumes.some(({ status }) =>
     status?.connections.some(
       ({ state, peerDevices }) => passingConnection.has(state) || peerDevices.some(({ replicationState }) => passing.test(replicationState)),

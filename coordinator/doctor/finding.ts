@@ -1,6 +1,6 @@
 /** What the doctor says: a known bad state, how it shows, and the way out. */
 
-/** All states that are known by name, with how much they matter: 1 data or service at risk, 2 a copy or a voter is missing, 3 soon. */
+/** States of mirrored volumes that are known by name, with how much they matter: 1 data or service at risk, 2 a copy or a voter is missing, 3 soon. */
 export const states = {
   'split-brain': 1,
   'all-outdated': 1,
@@ -35,7 +35,52 @@ export const states = {
   module: 2,
   tools: 2,
 } as const
-export type StateName = keyof typeof states
+
+/** States of all else: 1 a service does not run or soon will not, 2 the next failure would be one too many, 3 not as it should be. */
+export const siteStates = {
+  'swarm-no-majority': 1,
+  'swarm-no-leader': 1,
+  'docker-down': 1,
+  'disk-full': 1,
+  'certificate-ended': 1,
+  'network-missing': 1,
+  'placement-impossible': 1,
+  'service-down': 1,
+  'service-missing': 1,
+  'host-off': 2,
+  'agent-silent': 2,
+  'clock-apart': 2,
+  'node-down': 2,
+  'node-missing': 2,
+  'labels-missing': 2,
+  'service-behind': 2,
+  'image-missing': 2,
+  follower: 2,
+  'firewall-off': 2,
+  'revocation-unheard': 2,
+  'registry-away': 2,
+  'backup-failed': 2,
+  'backup-old': 2,
+  'logs-not-collected': 2,
+  'work-left': 2,
+  'supervisor-gave-up': 2,
+  'agent-version': 3,
+  'disk-filling': 3,
+  'failed-units': 3,
+  'node-drained': 3,
+  'node-twice': 3,
+  'certificate-ending': 3,
+  'backup-unproven': 3,
+  'lock-left': 3,
+  'supervisor-held': 3,
+  alerts: 3,
+  unlooked: 3,
+} as const
+
+export type StateName = keyof typeof states | keyof typeof siteStates
+
+/** How much a state matters, 1 the gravest. */
+export const rankOf = (state: StateName): 1 | 2 | 3 => ({ ...states, ...siteStates })[state]
 
 /** One operation of a repair, on one host. */
 export type RepairAction =
@@ -45,6 +90,8 @@ export type RepairAction =
   | { readonly kind: 'discard'; readonly host: string }
   /** Declares this host's copy to be the data, then lets it go again. */
   | { readonly kind: 'declare-valid'; readonly host: string }
+  /** A unit of systemd that should run. */
+  | { readonly kind: 'start-unit'; readonly host: string; readonly unit: string }
 
 export interface Repair {
   readonly title: string
@@ -63,19 +110,21 @@ export interface Finding {
   readonly evidence: readonly string[]
   /** What to do where the doctor cannot or should not. */
   readonly advice: string
+  /** The command that sets it right, as it is typed; "": none does. */
+  readonly command: string
   readonly repair: Repair | undefined
   /** Repairs of which the operator must choose one, by the host that gives up its data or whose copy is declared right. */
   readonly choices: ReadonlyMap<string, Repair>
 }
 
-type Given = Pick<Finding, 'state' | 'volume' | 'hosts' | 'title' | 'evidence'> & Partial<Pick<Finding, 'advice' | 'repair' | 'choices'>>
+type Given = Pick<Finding, 'state' | 'volume' | 'hosts' | 'title' | 'evidence'> & Partial<Pick<Finding, 'advice' | 'command' | 'repair' | 'choices'>>
 
-export const finding = (given: Given): Finding => ({ advice: '', repair: undefined, choices: new Map(), ...given })
+export const finding = (given: Given): Finding => ({ advice: '', command: '', repair: undefined, choices: new Map(), ...given })
 
 export const repairOf = (title: string, ...actions: readonly RepairAction[]): Repair => ({ title, actions, discards: false })
 
 /** The gravest first; of one rank in the order of volumes and hosts. */
 export const ranked = (findings: readonly Finding[]): readonly Finding[] =>
   findings.toSorted(
-    (a, b) => states[a.state] - states[b.state] || (a.volume ?? '').localeCompare(b.volume ?? '') || (a.hosts[0] ?? '').localeCompare(b.hosts[0] ?? ''),
+    (a, b) => rankOf(a.state) - rankOf(b.state) || (a.volume ?? '').localeCompare(b.volume ?? '') || (a.hosts[0] ?? '').localeCompare(b.hosts[0] ?? ''),
   )

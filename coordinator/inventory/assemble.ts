@@ -2,18 +2,22 @@ import { HiveError } from '../../proto/errors.ts'
 import { formatNetwork4, gwbridgeV6, parseNetwork4, splitInternal } from './addresses.ts'
 import { type Allocations, allocate } from './allocations.ts'
 import { exportInventory } from './ansible-inventory.ts'
+import { backupSettings } from './backup-settings.ts'
 import { type BuiltInContext, extraVariables } from './built-in-variables.ts'
+import { checkBackupNames } from './check-backup-names.ts'
 import { checkMirroredVolumes } from './check-mirrored-volumes.ts'
 import { Converter } from './convert.ts'
 import type { NetworkDefinition, ServiceDefinition } from './definitions.ts'
 import { type Groups, groupsOfMembers, makeGroups } from './groups.ts'
 import { hostSettings } from './host-settings.ts'
 import type { PlannedHost } from './hosts.ts'
+import { logSettings } from './log-settings.ts'
 import { describe, isMapping } from './mapping.ts'
+import { monitoringSettings } from './monitoring-settings.ts'
 import type { Findings } from './problems.ts'
 import { checkPublishedPorts } from './published-ports.ts'
 import { type AssembleInput, type Definitions, readDefinitions } from './read-definitions.ts'
-import { defaultNetworkName, resolveImage, resolveNetwork, resolveVolume } from './resolve-resources.ts'
+import { defaultNetworkName, imageName, resolveImage, resolveNetwork, resolveVolume } from './resolve-resources.ts'
 import { resolveService, type ServiceContext } from './resolve-service.ts'
 import { roleCheck } from './roles.ts'
 import type { Host, Site, StageName } from './site.ts'
@@ -23,6 +27,7 @@ import type { StageDefinition } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { VariableError, type Variables } from './variables.ts'
 import { startOf, valueAt } from './yaml-source.ts'
+import { zabbixOf, zabbixSecrets } from './zabbix.ts'
 
 /** Makes the site of the files' contents; writes nothing. Throws InventoryError with all mistakes. */
 export const assemble = (input: AssembleInput): { readonly site: Site; readonly allocations: Allocations } => {
@@ -105,6 +110,7 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
   }
   const services = ofStage.map((service) => resolveService(service, context))
   checkPublishedPorts(ofStage, services, findings)
+  checkBackupNames(ofStage, services, findings)
   const internal = current.internal !== undefined && current.internal.prefix <= 25 ? splitInternal(current.internal) : undefined
   const memberships = groupsOfMembers(groups)
   const hosts = mine.map((host): Host => toHost(host, memberships.get(host.name) ?? [], effectiveProvider, variables, findings))
@@ -112,8 +118,11 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
   const hiveNames = definitions.hosts.filter((host) => host.isHive).map((host) => host.name)
   const resolvedNetworks = networks.map((network) => resolveNetwork(network, variables, findings, internal))
   checkNetworkOverlap(networks, resolvedNetworks, findings)
-  const password = input.registryPassword()
+  const password = ofRepository.text('hive_registry_password') ?? input.registryPassword()
+  checkRegistryPassword(password, ofRepository)
   variables.rememberSecret(password)
+  const zabbix = zabbixOf(ofRepository, definitions.name, input.stageSecret)
+  for (const text of zabbixSecrets(zabbix)) variables.rememberSecret(text)
   const site: Site = {
     name: definitions.name,
     stage,
@@ -139,22 +148,72 @@ const resolveSite = (input: AssembleInput, definitions: Definitions, groups: Gro
       password,
       image: ofRepository.text('hive_registry_image') ?? 'registry:2',
       inContainer: ofRepository.flag('hive_registry_container', false),
+      ...upkeepOf(ofRepository),
+      cache: cacheOf(ofRepository, registryPort),
+      pulledFrom: pulledFrom(definitions.services, variables),
     },
+    logs: logSettings(ofRepository),
+    zabbix,
+    backups: backupSettings(ofRepository),
+    monitoring: monitoringSettings(ofRepository),
     externalRegistries: externalRegistries(ofRepository),
     dockerNetworks: {
       bridgeAddress: internal?.bridgeAddress,
       gwbridge: internal === undefined ? undefined : { subnet: internal.gwbridge, subnetV6: internalV6(current, findings)?.gwbridge },
       ingress: internal?.ingress,
+      zabbix: internal?.zabbix,
     },
     groups,
     variable: (name, variable) => readVariable(variables, name, variable),
     isSecret: (text) => variables.isSecret(text),
+    secretTexts: () => variables.secretTexts,
     ansibleInventory: () => exportInventory(variables, groups, extraVariables(builtIn)),
     notices: findings.notices,
   }
   checkMirroredVolumes(site, definitions.volumes, definitions.services, findings)
   return { ...site, notices: findings.notices }
 }
+
+/** What bcrypt and the header of a log-in can hold. */
+const checkRegistryPassword = (password: string, read: Converter): void => {
+  if (password.length < 8) read.wrong('hive_registry_password', 'is shorter than 8 characters', 'make it longer, or leave it out: one is generated')
+  else if (!/^[\x20-\x7e]{1,72}$/.test(password))
+    read.wrong('hive_registry_password', 'must be at most 72 printable ASCII characters', 'write another one, or leave it out')
+}
+
+const upkeepOf = (read: Converter): Pick<Site['registry'], 'keep' | 'upkeepAt'> => {
+  const keep = read.wholeNumber('hive_registry_keep') ?? 5
+  if (keep === 0) read.wrong('hive_registry_keep', 'must be 1 or more', 'write how many of the newest builds of each image stay')
+  const at = read.value('hive_registry_upkeep') ?? '03:30'
+  if (at === false || at === '') return { keep, upkeepAt: undefined }
+  if (typeof at === 'string' && /^([01]?\d|2[0-3]):[0-5]\d$/.test(at)) return { keep, upkeepAt: at }
+  read.wrong('hive_registry_upkeep', `${typeof at === 'string' ? `'${at}'` : describe(at)} is no time of day`, 'write "HH:MM" in quotes, or False')
+  return { keep, upkeepAt: undefined }
+}
+
+/** True is Docker's own registry, whose images are named without one: the only one that dockerd asks mirrors for. */
+const cacheOf = (read: Converter, registryPort: number): Site['registry']['cache'] => {
+  const value = read.value('hive_registry_cache')
+  if (value === undefined || value === false || value === '') return undefined
+  const port = read.wholeNumber('hive_registry_cache_port') ?? 5001
+  if (port === registryPort) read.wrong('hive_registry_cache_port', `${port} is the registry's own port`, 'choose another one')
+  if (value === true) return { url: 'https://registry-1.docker.io', port }
+  if (typeof value === 'string' && /^https?:\/\/[^\s/@]+\/?$/.test(value)) return { url: value.replace(/\/$/, ''), port }
+  return read.wrong('hive_registry_cache', 'must be True or the address of a registry', 'write True, or https://HOST[:PORT] of a mirror of Docker’s registry')
+}
+
+/** Of all stages: this stage's registry may be where another one pulls from. What only that stage can render is left out. */
+const pulledFrom = (services: readonly ServiceDefinition[], variables: Variables): readonly string[] =>
+  services.flatMap((service) => {
+    if (service.image?.kind !== 'built') return []
+    try {
+      const reference = variables.get(imageName(service.name), 'hive_pull_from')
+      return typeof reference === 'string' ? [reference] : []
+    } catch (thrown) {
+      if (thrown instanceof VariableError) return []
+      throw thrown
+    }
+  })
 
 const readVariable = (variables: Variables, name: string, variable: string): unknown => {
   try {
@@ -231,10 +290,15 @@ const internalV6 = (stage: StageDefinition, findings: Findings): { readonly writ
 }
 
 const externalRegistries = (read: Converter): Site['externalRegistries'] =>
-  read.list('hive_ext_repositories').flatMap((entry) => {
+  read.list('hive_ext_repositories').flatMap((entry, index) => {
     if (!isMapping(entry)) {
       read.wrong('hive_ext_repositories', `an entry must be a mapping, but is ${describe(entry)}`, 'write {repository: …, login_user: …, password: …}')
       return []
+    }
+    const lacking = ['login_user', 'password'].filter((key) => entry[key] === undefined || entry[key] === null || entry[key] === '')
+    if (lacking.length > 0) {
+      const at = read.within('hive_ext_repositories', index)
+      read.wrong('hive_ext_repositories', `an entry has no ${lacking.join(' and no ')}`, 'leave the entry out where the registry asks for no log-in', at)
     }
     // Without a server, docker's own registry is meant.
     return [

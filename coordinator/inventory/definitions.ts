@@ -50,6 +50,8 @@ export const serviceAttributes = [
   'logging',
   'healthcheck',
   'restart_config',
+  'update_config',
+  'rollback_config',
   'stop_grace_period',
   'user',
   'working_dir',
@@ -58,12 +60,17 @@ export const serviceAttributes = [
   'sysctls',
   'cpu_limit',
   'mem_limit',
+  'cpu_reservation',
+  'secrets',
+  'configs',
+  'mem_reservation',
   'standalone',
   'initialize_roles',
   'backup_scripts',
   'monitor_error',
   'ignore_error',
 ] as const
+export type ServiceAttribute = (typeof serviceAttributes)[number]
 
 const renderedLater = new Set<string>(serviceAttributes.filter((name) => !['available_on', 'image', 'ports', 'volumes'].includes(name)))
 
@@ -143,6 +150,9 @@ const checkServiceName = (name: string, parent: Mapping, path: string, findings:
   }
 }
 
+export const networkAttributes = ['driver', 'ipam', 'driver_opts'] as const
+export type NetworkAttribute = (typeof networkAttributes)[number]
+
 const readNetworks = (file: string, source: Mapping, stages: readonly StageName[], networks: Map<string, NetworkDefinition>, findings: Findings): void => {
   const bodies = source['networks']
   if (bodies === undefined || bodies === null) return
@@ -160,7 +170,7 @@ const readNetworks = (file: string, source: Mapping, stages: readonly StageName[
       findings.problem(keyAt(bodies, name), path, `'${name}' is no network name`, 'use letters, digits, underscores, dots and hyphens')
     }
     const content = body ?? emptyAt(keyAt(bodies, name))
-    const allowed = ['driver', 'ipam', 'driver_opts']
+    const allowed: readonly string[] = networkAttributes
     for (const key of Object.keys(content)) {
       if (!allowed.includes(key)) findings.problem(keyAt(content, key), joined(path, key), `unknown network attribute '${key}'`, didYouMean(key, allowed))
     }

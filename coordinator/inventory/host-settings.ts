@@ -3,6 +3,7 @@ import { isMapping } from './mapping.ts'
 import { mirroredPools } from './mirrored-pools.ts'
 import type { Findings } from './problems.ts'
 import type { HostSettings } from './site.ts'
+import { sourceNetworks } from './source-networks.ts'
 import type { Variables } from './variables.ts'
 
 /** Unsigned packages come over https, or are known by their checksum. */
@@ -42,6 +43,9 @@ export const hostSettings = (host: string, provider: string, variables: Variable
     users: named('hive_users').map(([name, user]) => ({ name, uid: number(user['uid']), group: text(user['group']), publicKey: text(user['id_rsa_pub']) })),
     userGroups: named('hive_user_groups').map(([name, group]) => ({ name, gid: number(group['gid']) })),
     agentPort: read.wholeNumber('hive_agent_port') ?? defaultAgentPort,
+    firewall: read.flag('hive_firewall', true),
+    sshSources: sourceNetworks(read, 'hive_ssh_source_ips'),
+    agentSources: sourceNetworks(read, 'hive_agent_source_ips'),
     registryMirror: read.text('hive_registry_mirror'),
     dockerSourceUrl: read.text('hive_docker_source_url'),
     epelSourceUrl: read.text('hive_epel_url'),

@@ -22,6 +22,7 @@ export const imageAttributes = [
   'pull_on',
   'pull_from',
 ] as const
+export type ImageAttribute = (typeof imageAttributes)[number]
 
 /** `image` of a service: a reference to pull, or what it is built from. */
 export const readImage = (service: Mapping, servicePath: string, findings: Findings): ImageSource | undefined => {

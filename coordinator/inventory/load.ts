@@ -24,6 +24,11 @@ export interface LoadOptions {
   readonly createPasswords?: boolean | undefined
   /** Store newly allocated device ids and ports. */
   readonly persist?: boolean | undefined
+  /**
+   * Whether the registry is set up with what is read: then a stage whose registry still has the password that sites use for other things
+   * gets one of its own. Others go by the password that the registry has.
+   */
+  readonly setsUpRegistry?: boolean | undefined
   /** Whether lookup('pipe') runs its command; as createPasswords unless set. */
   readonly runCommands?: boolean | undefined
   /**
@@ -32,6 +37,9 @@ export interface LoadOptions {
    */
   readonly needSecrets?: boolean | undefined
 }
+
+/** In the stage's context folder. */
+export const registryPasswordFile = 'registry_login_password'
 
 // Another process may allocate or make a password between reading and storing; then everything is read once more.
 const attempts = 5
@@ -84,9 +92,10 @@ const loadOnce = (options: LoadOptions): Loaded => {
     settings,
     remembered,
     tagMapping: readTagMapping(root, contextDir, findings),
-    registryPassword: () => {
-      const path = join(contextDir, 'registry_password')
-      const found = passwordOf({ path, length: 15, characters: 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789' })
+    registryPassword: () => registryPassword(contextDir, options.setsUpRegistry === true, (path) => newPasswords.add(path)),
+    stageSecret: (file, length, characters = alphanumeric) => {
+      const path = join(contextDir, file)
+      const found = passwordOf({ path, length, characters })
       if (found.isNew) newPasswords.add(path)
       return found.password
     },
@@ -96,6 +105,25 @@ const loadOnce = (options: LoadOptions): Loaded => {
     findings,
   })
   return { site: assembled.site, allocations: assembled.allocations, before: JSON.stringify(remembered), newPasswords }
+}
+
+const letters = 'abcdefghijklmnopqrstuvwxyz'
+const alphanumeric = `${letters}${letters.toUpperCase()}0123456789`
+
+/**
+ * The registry's own password. `registry_password` is there in any case: hive-builder's sites use it for databases and more, and roles look
+ * it up. It is the registry's too in a stage that was set up so before, until its registry is set up anew.
+ */
+const registryPassword = (contextDir: string, setsUp: boolean, isNew: (path: string) => void): string => {
+  const passwordIn = (name: string, length: number) => {
+    const path = join(contextDir, name)
+    const found = passwordOf({ path, length, characters: alphanumeric })
+    if (found.isNew) isNew(path)
+    return found
+  }
+  const shared = passwordIn('registry_password', 15)
+  const hasOwn = existsSync(join(contextDir, registryPasswordFile))
+  return hasOwn || shared.isNew || setsUp ? passwordIn(registryPasswordFile, 32).password : shared.password
 }
 
 /** A value that can't be made where nobody reads it for itself is a mistake of the inventory like any other. */

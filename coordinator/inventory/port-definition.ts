@@ -82,7 +82,9 @@ const readShort = (text: string, at: Position, path: string, findings: Findings)
   return { target, published, protocol, mode: 'ingress', at, path }
 }
 
-const longKeys = ['published_port', 'target_port', 'protocol', 'mode']
+const longNames = ['published_port', 'target_port', 'protocol', 'mode'] as const
+export type PortKey = (typeof longNames)[number]
+const longKeys: readonly string[] = longNames
 
 const readLong = (item: Mapping, path: string, findings: Findings): PortDefinition | undefined => {
   for (const key of Object.keys(item)) {

@@ -11,6 +11,7 @@ import type { Sources } from './sources.ts'
 import { isStageName, readStage, type StageDefinition } from './stages.ts'
 import { didYouMean } from './suggest.ts'
 import { emptyAt, keyAt, startOf, valueAt } from './yaml-source.ts'
+import type { StageSecret } from './zabbix.ts'
 
 export interface AssembleInput {
   readonly root: string
@@ -22,6 +23,7 @@ export interface AssembleInput {
   readonly remembered: Allocations
   readonly tagMapping: ReadonlyMap<string, string>
   readonly registryPassword: () => string
+  readonly stageSecret: StageSecret
   readonly runCommands: boolean
   readonly needSecrets: boolean
   readonly newPassword: (path: string) => void

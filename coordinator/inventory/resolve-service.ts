@@ -7,7 +7,8 @@ import { mountsOf } from './mounts.ts'
 import { patternMistake } from './patterns.ts'
 import type { Findings } from './problems.ts'
 import { bytesOf } from './quantities.ts'
-import type { Service, ServicePort } from './site.ts'
+import { serviceFilesOf } from './service-files.ts'
+import type { Service, ServicePort, UpdatePolicy } from './site.ts'
 import { didYouMean } from './suggest.ts'
 import type { Variables } from './variables.ts'
 import { startOf } from './yaml-source.ts'
@@ -36,9 +37,6 @@ export const resolveService = (definition: ServiceDefinition, context: ServiceCo
   const placement = placementOf(read)
   const initializeRoles = rolesOf(read, 'hive_initialize_roles')
   context.checkRoles(initializeRoles, read, 'hive_initialize_roles')
-  const memory = read.value('hive_mem_limit')
-  const memoryLimitBytes = memory === undefined ? undefined : bytesOf(memory)
-  if (memory !== undefined && memoryLimitBytes === undefined) read.wrong('hive_mem_limit', `${describe(memory)} is no size`, 'write it as 512M or 2G')
   return {
     name: definition.name,
     stages: definition.stages,
@@ -67,7 +65,13 @@ export const resolveService = (definition: ServiceDefinition, context: ServiceCo
     capDrop: read.texts('hive_cap_drop') ?? [],
     sysctls: textMap(read, 'hive_sysctls'),
     cpuLimit: read.number('hive_cpu_limit'),
-    memoryLimitBytes,
+    memoryLimitBytes: memoryOf(read, 'hive_mem_limit'),
+    update: updatePolicyOf(read, 'hive_update_config', ['pause', 'continue', 'rollback']),
+    rollback: updatePolicyOf(read, 'hive_rollback_config', ['pause', 'continue']),
+    secrets: serviceFilesOf(read, 'hive_secrets', (text) => context.variables.rememberSecret(text)),
+    configs: serviceFilesOf(read, 'hive_configs', () => undefined),
+    cpuReservation: read.number('hive_cpu_reservation'),
+    memoryReservationBytes: memoryOf(read, 'hive_mem_reservation'),
     standalone,
     initializeRoles,
     backupScripts: backupScriptsOf(read),
@@ -209,10 +213,17 @@ const wholeOf = (read: Converter, variable: string, key: string, value: unknown)
   return read.wrong(variable, `${key} must be a whole number, but is ${describe(value)}`, undefined, read.within(variable, key))
 }
 
+const healthcheckKeys = ['test', 'interval', 'timeout', 'start_period', 'retries'] as const
+export type HealthcheckKey = (typeof healthcheckKeys)[number]
+const restartKeys = ['condition', 'delay', 'max_attempts', 'window'] as const
+export type RestartKey = (typeof restartKeys)[number]
+const updateKeys = ['parallelism', 'delay', 'failure_action', 'monitor', 'max_failure_ratio', 'order'] as const
+export type UpdateKey = (typeof updateKeys)[number]
+
 const healthcheckOf = (read: Converter): Service['healthcheck'] => {
   const check = read.mapping('hive_healthcheck')
   if (check === undefined) return undefined
-  const allowed = ['test', 'interval', 'timeout', 'start_period', 'retries']
+  const allowed: readonly string[] = healthcheckKeys
   for (const key of Object.keys(check))
     if (!allowed.includes(key))
       read.wrong('hive_healthcheck', `unknown healthcheck key '${key}'`, didYouMean(key, allowed), read.within('hive_healthcheck', key))
@@ -229,7 +240,7 @@ const healthcheckOf = (read: Converter): Service['healthcheck'] => {
 const restartOf = (read: Converter): Service['restart'] => {
   const restart = read.mapping('hive_restart_config')
   if (restart === undefined) return undefined
-  const allowed = ['condition', 'delay', 'max_attempts', 'window']
+  const allowed: readonly string[] = restartKeys
   for (const key of Object.keys(restart))
     if (!allowed.includes(key))
       read.wrong('hive_restart_config', `unknown restart_config key '${key}'`, didYouMean(key, allowed), read.within('hive_restart_config', key))
@@ -246,6 +257,43 @@ const restartOf = (read: Converter): Service['restart'] => {
     delayNs: read.duration('hive_restart_config', restart['delay'], read.within('hive_restart_config', 'delay')),
     maxAttempts: wholeOf(read, 'hive_restart_config', 'max_attempts', restart['max_attempts']),
     windowNs: read.duration('hive_restart_config', restart['window'], read.within('hive_restart_config', 'window')),
+  }
+}
+
+const memoryOf = (read: Converter, variable: string): bigint | undefined => {
+  const value = read.value(variable)
+  const bytes = value === undefined ? undefined : bytesOf(value)
+  return value === undefined ? undefined : (bytes ?? read.wrong(variable, `${describe(value)} is no size`, 'write it as 512M or 2G'))
+}
+
+/** What is not written is docker's own default. */
+const updatePolicyOf = (read: Converter, variable: string, failureActions: readonly string[]): UpdatePolicy | undefined => {
+  const config = read.mapping(variable)
+  if (config === undefined) return undefined
+  const allowed: readonly string[] = updateKeys
+  const name = variable.replace(/^hive_/, '')
+  for (const key of Object.keys(config))
+    if (!allowed.includes(key)) read.wrong(variable, `unknown ${name} key '${key}'`, didYouMean(key, allowed), read.within(variable, key))
+  const oneOf = (key: string, choices: readonly string[]): string => {
+    const text = textOf(config[key] ?? choices[0])
+    if (!choices.includes(text)) read.wrong(variable, `unknown ${key} '${text}'`, didYouMean(text, choices), read.within(variable, key))
+    return text
+  }
+  const ratio = Number(config['max_failure_ratio'] ?? 0)
+  if (!(ratio >= 0 && ratio <= 1))
+    read.wrong(
+      variable,
+      `max_failure_ratio must be from 0 to 1, but is ${describe(config['max_failure_ratio'])}`,
+      undefined,
+      read.within(variable, 'max_failure_ratio'),
+    )
+  return {
+    parallelism: wholeOf(read, variable, 'parallelism', config['parallelism']) ?? 1,
+    delayNs: read.duration(variable, config['delay'], read.within(variable, 'delay')) ?? 0n,
+    failureAction: oneOf('failure_action', failureActions),
+    monitorNs: read.duration(variable, config['monitor'], read.within(variable, 'monitor')) ?? secondsNs(5),
+    maxFailureRatio: ratio,
+    order: oneOf('order', ['stop-first', 'start-first']),
   }
 }
 

@@ -3,6 +3,8 @@
  * Made by `loadSite` (load.ts); phases only read it.
  */
 import type { AnsibleInventory } from './ansible-inventory.ts'
+import type { MonitoringSettings } from './monitoring-settings.ts'
+import type { ZabbixSite } from './zabbix.ts'
 
 export const stageNames = ['private', 'staging', 'production'] as const
 export type StageName = (typeof stageNames)[number]
@@ -36,13 +38,41 @@ export interface Site {
     readonly image: string
     /** A container also where the host's packages have a registry. */
     readonly inContainer: boolean
+    /** The newest builds of each image that stay when old ones are taken away. */
+    readonly keep: number
+    /** HH:MM by the host's clock, when that is done each day; undefined: never by itself. */
+    readonly upkeepAt: string | undefined
+    /** A registry beside it that keeps what hosts pull from elsewhere. */
+    readonly cache: { readonly url: string; readonly port: number } | undefined
+    /** References that images of any stage are pulled from. */
+    readonly pulledFrom: readonly string[]
   }
+  /** How logs of services get to the repository server. */
+  readonly logs: {
+    /** UDP: of the hive hosts on loopback, for docker, and of the repository server. With `tls` it is TCP there, too. */
+    readonly port: number
+    /** TCP, of the repository server: what hive hosts pass on. */
+    readonly relayPort: number
+    /** Hosts and repository server show each other certificates, and hosts send their own logs, too. */
+    readonly tls: boolean
+    /** Group that may read the files. */
+    readonly group: string
+    readonly retentionDays: number
+    /** What a host keeps at most for a repository server that is away. */
+    readonly spoolMb: number
+  }
+  readonly zabbix: ZabbixSite
+  readonly backups: BackupSettings
+  /** How the hosts report to it. */
+  readonly monitoring: MonitoringSettings
   readonly externalRegistries: readonly { readonly server: string; readonly user: string; readonly password: string }[]
   /** Docker-internal address plan when `internal_cidr` is set (A.5 of the reference), else what docker does by default. */
   readonly dockerNetworks: {
     readonly bridgeAddress: string | undefined // --bip, CIDR
     readonly gwbridge: { readonly subnet: string; readonly subnetV6: string | undefined } | undefined
     readonly ingress: { readonly subnet: string; readonly gateway: string } | undefined
+    /** Of the containers that Zabbix consists of. */
+    readonly zabbix: { readonly subnet: string; readonly bridge: string; readonly server: string; readonly web: string; readonly database: string } | undefined
   }
   /** Group name → host and pseudo-host names, all stages, as hive-builder's plugins make them. */
   readonly groups: ReadonlyMap<string, readonly string[]>
@@ -50,6 +80,8 @@ export interface Site {
   variable(inventoryName: string, variable: string): unknown
   /** Whether a text was made, in whole or in part, from a generated password or a secret file: it is not to be shown. */
   isSecret(text: string): boolean
+  /** Such texts that are known by now. */
+  secretTexts(): readonly string[]
   /** Everything Ansible needs to run the site's roles: groups, host variables resolved where they can be, templates else. */
   ansibleInventory(): AnsibleInventory
   /** Things worth telling (a provider fallback, an ignored key), not errors. */
@@ -95,6 +127,11 @@ export interface HostSettings {
   }[]
   readonly userGroups: readonly { readonly name: string; readonly gid: number | undefined }[]
   readonly agentPort: number
+  /** Ports of the cluster and internal published ones are filtered on the host. */
+  readonly firewall: boolean
+  /** Addresses and networks, beside the site's hosts, that ssh and the agent are open to; none: everywhere. */
+  readonly sshSources: readonly string[]
+  readonly agentSources: readonly string[]
   readonly registryMirror: string | undefined
   /** Mirrors of docker's repositories for EL, of EPEL and of ELRepo. */
   readonly dockerSourceUrl: string | undefined
@@ -178,6 +215,30 @@ export interface Image {
   readonly repository: string
 }
 
+/** A docker secret or config. */
+export interface ServiceFile {
+  readonly name: string
+  readonly content: string
+  /** A path in the container; of a secret a bare name is below /run/secrets. */
+  readonly target: string
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+}
+
+/** How the tasks of a service are replaced. */
+export interface UpdatePolicy {
+  /** Tasks at a time, 0: all. */
+  readonly parallelism: number
+  readonly delayNs: bigint
+  readonly failureAction: string
+  /** For so long after its start a task's failure counts. */
+  readonly monitorNs: bigint
+  /** 0 to 1: of the tasks, so many may fail. */
+  readonly maxFailureRatio: number
+  readonly order: string
+}
+
 export interface Service {
   readonly name: string
   readonly stages: readonly StageName[]
@@ -214,6 +275,13 @@ export interface Service {
   readonly capAdd: readonly string[]
   readonly capDrop: readonly string[]
   readonly sysctls: Readonly<Record<string, string>>
+  /** undefined: as docker has it. */
+  readonly update: UpdatePolicy | undefined
+  readonly rollback: UpdatePolicy | undefined
+  readonly secrets: readonly ServiceFile[]
+  readonly configs: readonly ServiceFile[]
+  readonly cpuReservation: number | undefined
+  readonly memoryReservationBytes: bigint | undefined
   readonly cpuLimit: number | undefined
   readonly memoryLimitBytes: bigint | undefined
   readonly standalone: boolean
@@ -247,4 +315,22 @@ export interface BackupScript {
   readonly ext: string
   readonly cleanupDaysBefore: number | undefined
   readonly batchScripts: readonly string[]
+  /** Run in a drill after the restore; undefined: the restore's own end says all. */
+  readonly drillCommand: string | undefined
+}
+
+/** Of the repository server's nightly run. */
+export interface BackupSettings {
+  /** HH:MM by that server's clock. */
+  readonly at: string
+  /** Where copies go; undefined: nowhere. */
+  readonly restic:
+    | {
+        readonly repository: string
+        readonly password: string
+        readonly environment: Readonly<Record<string, string>>
+        /** Of which unit how many copies are kept; empty: all. */
+        readonly keep: Readonly<Record<string, number>>
+      }
+    | undefined
 }

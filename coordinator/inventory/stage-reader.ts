@@ -18,7 +18,7 @@ type Kind =
   | 'mapping'
   | 'any'
 
-const attributeKinds: Readonly<Record<string, Kind>> = {
+const kinds = {
   provider: 'literal text',
   cidr: 'literal cidr',
   separate_repository: 'literal boolean',
@@ -55,8 +55,10 @@ const attributeKinds: Readonly<Record<string, Kind>> = {
   kickstart_config: 'mapping',
   shared_repository: 'mapping',
   nameservers: 'any',
-}
-export const stageAttributes: readonly string[] = Object.keys(attributeKinds)
+} as const satisfies Readonly<Record<string, Kind>>
+export type StageAttribute = keyof typeof kinds
+const attributeKinds: Readonly<Record<string, Kind>> = kinds
+export const stageAttributes: readonly string[] = Object.keys(kinds)
 
 /** Reads a stage's attributes into types; what does not fit is reported, and read as not written. */
 export class StageReader {

@@ -189,6 +189,11 @@ export class Variables {
     else if (isMapping(value)) for (const item of Object.values(value)) this.#remember(item)
   }
 
+  /** Texts made from generated passwords and secret files, as far as they were asked for. */
+  get secretTexts(): readonly string[] {
+    return [...this.#secretTexts]
+  }
+
   /** Whether the text was made from a generated password or a secret file. */
   isSecret(text: string): boolean {
     return this.#secretTexts.has(text)

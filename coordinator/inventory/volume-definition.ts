@@ -17,8 +17,12 @@ export interface VolumeUse {
   readonly path: string
 }
 
-const volumeKeys = ['source', 'target', 'type', 'readonly', 'driver', 'driver_opts', 'drbd', 'nfs']
-const drbdKeys = ['fstype', 'size', 'diskless', 'available_on', 'device_id', 'vgname']
+const volumeNames = ['source', 'target', 'type', 'readonly', 'driver', 'driver_opts', 'drbd', 'nfs'] as const
+export type VolumeKey = (typeof volumeNames)[number]
+const volumeKeys: readonly string[] = volumeNames
+const drbdNames = ['fstype', 'size', 'diskless', 'available_on', 'device_id', 'vgname'] as const
+export type DrbdKey = (typeof drbdNames)[number]
+const drbdKeys: readonly string[] = drbdNames
 const mountKeys = ['source', 'target', 'type', 'readonly']
 export const largestDeviceId = 255
 

@@ -1,6 +1,7 @@
 /**
  * Every image that this stage builds is in the site's registry, under the tag derived from its content. Base images
- * that the site ships come first; images are built on the repository server, in a container, by the site's roles.
+ * that the site ships come first; images are built on the repository server, in a container, by the site's roles. What the
+ * registry has lost and a host still has is pushed from there instead: the same content, and the same digest.
  */
 import type { Step } from '#gen/hive/v1/step.ts'
 import type { EnsureArchivedImage } from '#gen/hive/v1/steps_docker.ts'
@@ -9,8 +10,10 @@ import { type Archive, type ArchivedReference, archiveBlob, archivedImage, siteA
 import { ansibleContent } from '../ansible/content.ts'
 import { buildOrder, builtBase, contentTags } from '../ansible/content-tag.ts'
 import { missingRoles } from '../ansible/missing-roles.ts'
-import { authFor } from './deploy-services/images.ts'
-import { type Blob, type Image, type Phase, type PhaseInput, type PhaseSteps, type Site, step, stepId } from './phase.ts'
+import { type LostImage, lostImages, type WantedImage } from '../images/lost-images.ts'
+import { pushLostImage, pushStepId } from '../images/push-lost-image.ts'
+import { authFor, contentOfPin, heldImage, pinOf } from './deploy-services/images.ts'
+import { type Blob, type FactSource, type Image, type Phase, type PhaseInput, type PhaseSteps, type Site, step, stepId } from './phase.ts'
 
 const phase = 'build-images'
 
@@ -20,22 +23,43 @@ const lanes = 2
 /** As long as a build may take. */
 const buildSeconds = 2400
 
-export const buildImages: Phase = {
+export interface BuildFacts {
+  readonly lost: readonly LostImage[]
+}
+
+export const buildImages: Phase<BuildFacts> = {
   name: phase,
 
-  async steps({ site, limit }: PhaseInput<unknown>): Promise<PhaseSteps> {
+  async gather(source: FactSource) {
+    const tags = await source.registryTags()
+    if (tags === undefined) return { lost: [] }
+    const { host, port } = source.site.registry
+    const wanted = await wantedOfRegistry(source)
+    if (wanted.every(({ repository, tag }) => tags.has(`${repository.slice(`${host}:${port}/`.length)}:${tag}`))) return { lost: [] }
+    const hosts = (await source.imagesOnHosts()).filter((one) => source.limit.hosts?.has(one.host) !== false)
+    return { lost: lostImages(wanted, tags, hosts) }
+  },
+
+  async steps({ site, limit, facts }: PhaseInput<BuildFacts>): Promise<PhaseSteps> {
     const images = wantedImages(site, limit.services)
     const archives = await siteArchives(site)
     const repository = site.hosts.find((host) => host.isRepository)
     const shipped = wantedArchives(site, archives, images, limit.services)
-    if ((images.length === 0 && shipped.length === 0) || (repository !== undefined && limit.hosts !== undefined && !limit.hosts.has(repository.name)))
+    const { lost } = facts
+    if (
+      (images.length === 0 && shipped.length === 0 && lost.length === 0) ||
+      (repository !== undefined && limit.hosts !== undefined && !limit.hosts.has(repository.name))
+    )
       return { steps: [], blobs: new Map(), notices: [] }
     if (repository === undefined) throw new HiveError('internal', 'the stage has no repository server')
     const steps: Step[] = []
     const blobs = new Map<string, Blob>()
     const unsupported: string[] = []
+    for (const image of lost) steps.push(pushLostImage(image, site))
+    const pushOf = (repository: string, tag: string): readonly string[] =>
+      lost.filter((image) => image.repository === repository && image.tag === tag).map(pushStepId)
     for (const { archive, reference } of shipped) {
-      steps.push(archiveStep(site, repository.name, archive, reference))
+      steps.push(archiveStep(site, repository.name, archive, reference, pushOf(repositoryOf(reference), reference.contentTag)))
       blobs.set(archive.sha256, archiveBlob(archive))
     }
     const tags = await contentTags(site)
@@ -46,6 +70,7 @@ export const buildImages: Phase = {
       const base = builtBase(site.images, image.from)
       const archived = archivedImage(archives, image.from)
       const needs = [
+        ...pushOf(image.repository, tags.get(image.name) ?? ''),
         ...(base === undefined || !images.includes(base) ? [] : [stepId(phase, base.name, repository.name)]),
         ...(archived === undefined ? [] : [stepId(phase, archiveStepName(archived), repository.name)]),
       ]
@@ -97,12 +122,53 @@ function wantedArchives(site: Site, archives: readonly Archive[], images: readon
 
 const archiveStepName = (reference: ArchivedReference): string => `base-${reference.name}`
 
-const contentReference = ({ registryReference, contentTag }: ArchivedReference): string =>
-  `${registryReference.slice(0, registryReference.lastIndexOf(':'))}:${contentTag}`
+const repositoryOf = ({ registryReference }: ArchivedReference): string => registryReference.slice(0, registryReference.lastIndexOf(':'))
+
+const contentReference = (reference: ArchivedReference): string => `${repositoryOf(reference)}:${reference.contentTag}`
+
+/** What the registry is to have after this phase: builds, archives, and what services name in it by a tag. */
+async function wantedOfRegistry({ site, limit, state }: FactSource): Promise<readonly WantedImage[]> {
+  const [tags, archives] = [await contentTags(site), await siteArchives(site)]
+  const images = wantedImages(site, limit.services)
+  const built = images.map(({ name, repository }): WantedImage => {
+    const tag = tags.get(name) ?? ''
+    return { repository, tag, names: [`${repository}:${tag}`] }
+  })
+  // Hosts have them by the digest that they were deployed at; it is the archive's as long as that one is the same.
+  const shipped = wantedArchives(site, archives, images, limit.services).flatMap(({ reference }): readonly WantedImage[] => {
+    const { registryReference, contentTag } = reference
+    if (contentOfPin(registryReference, state) !== contentTag) return []
+    const repository = repositoryOf(reference)
+    return [{ repository, tag: contentTag, names: [`${repository}@${pinOf(registryReference, state)}`] }]
+  })
+  return [...built, ...shipped, ...namedByServices(site, limit.services, state, [...built, ...shipped])]
+}
+
+/** Images of this registry that somebody else pushed, older builds that services are held at. */
+function namedByServices(
+  site: Site,
+  limited: ReadonlySet<string> | undefined,
+  state: FactSource['state'],
+  known: readonly WantedImage[],
+): readonly WantedImage[] {
+  const server = `${site.registry.host}:${site.registry.port}/`
+  const made = new Set([...known.map(({ repository }) => repository), ...site.images.map(({ repository }) => repository)])
+  const references = site.services
+    .filter((service) => service.stages.includes(site.stage) && limited?.has(service.name) !== false)
+    .flatMap((service) => {
+      const held = heldImage(service.name, state)?.reference ?? service.mappedReference
+      if (held !== undefined) return [held]
+      return service.image.kind === 'reference' && !made.has(service.image.reference.replace(/:[^:/]*$/, '')) ? [service.image.reference] : []
+    })
+  return [...new Set(references)].flatMap((reference) => {
+    const { repository, tag } = /^(?<repository>.+):(?<tag>[^:/@]+)$/.exec(reference)?.groups ?? {}
+    return repository === undefined || tag === undefined || !reference.startsWith(server) ? [] : [{ repository, tag, names: [reference] }]
+  })
+}
 
 const siteAuth = ({ registry }: Site) => ({ server: `${registry.host}:${registry.port}`, user: registry.user, password: registry.password })
 
-function archiveStep(site: Site, host: string, archive: Archive, reference: ArchivedReference): Step {
+function archiveStep(site: Site, host: string, archive: Archive, reference: ArchivedReference, needs: readonly string[]): Step {
   const value: EnsureArchivedImage = {
     blobSha256: archive.sha256,
     size: BigInt(archive.size),
@@ -113,7 +179,7 @@ function archiveStep(site: Site, host: string, archive: Archive, reference: Arch
     auth: siteAuth(site),
     name: archive.path.slice(archive.path.lastIndexOf('/') + 1),
   }
-  return step(phase, archiveStepName(reference), host, `ship base image ${reference.name}`, 'ensureArchivedImage', value, { timeoutSeconds: 1200 })
+  return step(phase, archiveStepName(reference), host, `ship base image ${reference.name}`, 'ensureArchivedImage', value, { needs, timeoutSeconds: 1200 })
 }
 
 function definition(site: Site, image: Image) {

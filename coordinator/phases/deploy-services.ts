@@ -1,14 +1,18 @@
 /**
  * deploy-services: each service's exact image on every host that may run it, then the service itself, by the first hive
- * host. Services do not wait for each other.
+ * host. Services do not wait for each other. Agents are told how services are backed up.
  */
 import type { Step } from '#gen/hive/v1/step.ts'
+import { labelComplaints } from '../../proto/follower-labels.ts'
 import { siteArchives } from '../ansible/archives.ts'
 import { contentTags } from '../ansible/content-tag.ts'
 import { diskConstraints } from '../inventory/mirrored-volumes.ts'
 import type { Service, Site } from '../inventory/site.ts'
+import type { StageState } from '../run/stage-state.ts'
+import { backupsStep, takesPartInBackups } from './backups.ts'
 import { eligibleHosts } from './deploy-services/eligible-hosts.ts'
-import { authFor, type ImageSources, originOf, resolve, type ServiceImage } from './deploy-services/images.ts'
+import { authFor, heldImage, type ImageSources, originOf, resolve, type ServiceImage } from './deploy-services/images.ts'
+import { logRules } from './deploy-services/log-rules.ts'
 import { convergeSeconds, toEnsureService } from './deploy-services/service-spec.ts'
 import { type FactSource, type Limit, type Phase, step } from './phase.ts'
 
@@ -34,11 +38,12 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
       const answers = new Map<string, Promise<ServiceImage>>()
       for (const { origin } of origins) if (!answers.has(origin.reference)) answers.set(origin.reference, resolve(origin, source))
       const images = new Map<string, ServiceImage>()
-      for (const { service, origin } of origins) images.set(service.name, (await answers.get(origin.reference)) ?? { reference: origin.reference, digest: '' })
+      for (const { service, origin } of origins)
+        images.set(service.name, heldImage(service.name, source.state) ?? (await answers.get(origin.reference)) ?? { reference: origin.reference, digest: '' })
       return { images }
     },
 
-    steps({ site, limit, facts, awaitTasks }) {
+    async steps({ site, limit, facts, state, awaitTasks }) {
       const manager = site.hosts.find((host) => host.isFirstHive)
       if (manager === undefined) return { steps: [], blobs: new Map(), notices: [] }
       const ofImages = new Map<string, Step>()
@@ -68,7 +73,13 @@ export function deployServicesFrom(sourcesOf: (site: Site) => Promise<ImageSourc
           ),
         )
       }
-      return { steps: [...ofImages.values(), ...ofServices], blobs: new Map(), notices: [] }
+      const told = site.hosts.filter((host) => takesPartInBackups(host) && limit.hosts?.has(host.name) !== false)
+      const ofBackups = await Promise.all(told.map((host) => backupsStep('deploy-services', site, host)))
+      return {
+        steps: [...ofImages.values(), ...logRules(site, limit), ...ofServices, ...ofBackups],
+        blobs: new Map(),
+        notices: [...heldNotices(site, limit, state), ...labelNotices(site, limit)],
+      }
     },
   }
 }
@@ -78,6 +89,17 @@ export const deployServices: Phase<DeployFacts> = deployServicesFrom(async (site
   const [tags, archives] = await Promise.all([contentTags(site), siteArchives(site)])
   return { contentTags: tags, shipped: archives.flatMap((archive) => archive.references) }
 })
+
+const heldNotices = (site: Site, limit: Limit, state: StageState): readonly string[] =>
+  servicesOf(site, limit).flatMap(({ name }) => {
+    const held = heldImage(name, state)
+    if (held === undefined) return []
+    return [`${name} is held at ${held.reference} since ${held.since}; \`hivecoord images forward ${name}\` lets it follow the inventory again`]
+  })
+
+/** Such a label hurts nothing but its own service, and the deploy goes on. */
+const labelNotices = (site: Site, limit: Limit): readonly string[] =>
+  servicesOf(site, limit).flatMap(({ name, labels }) => labelComplaints(labels).map((complaint) => `${name}: ${complaint}; hosts do not follow it`))
 
 const servicesOf = (site: Site, limit: Limit): readonly Service[] =>
   site.services

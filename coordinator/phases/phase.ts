@@ -53,11 +53,21 @@ export interface FactSource {
   /** Resolves references at their registry, asked from one of the site's hosts; "" where it is not there. */
   resolveImage(reference: string): Promise<string>
   readonly refreshImages: boolean
+  /** What the site's own registry has, "PATH:TAG" → digest; undefined where nobody could say (it is not set up yet). */
+  registryTags(): Promise<ReadonlyMap<string, string> | undefined>
+  /** What docker has on the hosts that answer, in the inventory's order. */
+  imagesOnHosts(): Promise<readonly HostImages[]>
   /**
    * Where a running task of the service has its container: of several, the one on the host that is first in the
    * inventory, so that the answer stays the same while nothing moves. undefined while none runs (or no swarm is there yet).
    */
   runningTask(service: string): Promise<RunningTask | undefined>
+}
+
+export interface HostImages {
+  readonly host: string
+  /** Names as docker tells them: REPOSITORY:TAG, REPOSITORY@DIGEST. */
+  readonly images: readonly { readonly tags: readonly string[]; readonly digests: readonly string[] }[]
 }
 
 export interface RunningTask {

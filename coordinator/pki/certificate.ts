@@ -51,9 +51,9 @@ export interface IssueRequest {
 
 /**
  * A new CA: self-signed, 36500 days, DC parts of the site's name reversed, CN=ca.NAME. Its key is ECDSA P-256, or the one
- * given (a CA whose making was interrupted).
+ * given (a CA whose making was interrupted). `generation`: an OU that tells it from the one before.
  */
-export async function createAuthority(siteName: string, serial: string, now: Date, existingKeyPem?: string): Promise<KeyAndCertificate> {
+export async function createAuthority(siteName: string, serial: string, now: Date, existingKeyPem?: string, generation?: string): Promise<KeyAndCertificate> {
   const keyPem = existingKeyPem ?? (await newKeyPair()).keyPem
   const node = createPrivateKey(keyPem)
   const algorithm = keyAlgorithm(node, 'cakey.pem')
@@ -62,7 +62,7 @@ export async function createAuthority(siteName: string, serial: string, now: Dat
     publicKey: await subtle.importKey('spki', createPublicKey(node).export({ type: 'spki', format: 'der' }), algorithm.importAs, true, ['verify']),
   }
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: authorityName(siteName),
+    name: [...authorityName(siteName), ...(generation === undefined ? [] : [{ OU: [generation] }])],
     serialNumber: serial,
     notBefore: new Date(now.getTime() - skew),
     notAfter: new Date(now.getTime() + 36_500 * day),

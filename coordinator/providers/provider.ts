@@ -64,5 +64,12 @@ export interface Provider {
   /** Test and repair: a host's power cable and network cable. */
   power?(context: ProviderContext, host: string, action: 'off' | 'on'): Promise<void>
   cable?(context: ProviderContext, host: string, action: 'unplug' | 'plug'): Promise<void>
+  /** The same: a host is gone with its disks, as after a fire. Nothing where it is gone already. */
+  lose?(context: ProviderContext, host: string): Promise<void>
+  /**
+   * The host's machine goes with its own disk, so that `apply` makes another one under its name and address; a disk of its own for mirrored volumes may stay.
+   * Nothing where it is gone already. Without it hosts are made by other means.
+   */
+  discard?(context: ProviderContext, host: string): Promise<void>
   sshTarget(site: Site, host: string): SshTarget
 }

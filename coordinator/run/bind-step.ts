@@ -1,7 +1,7 @@
 /** What is known only when a step is sent: join tokens. They are in no plan, no journal and no run key. */
 import type { Step } from '#gen/hive/v1/step.ts'
 import { HiveError } from '../../proto/errors.ts'
-import type { SiteAgents } from '../client/site-agents.ts'
+import { answering, type SiteAgents } from '../client/site-agents.ts'
 
 export type Bind = (step: Step, signal: AbortSignal) => Promise<Step>
 
@@ -20,9 +20,8 @@ export function joinTokenBinder(steps: readonly Step[], managers: readonly strin
     for (const host of candidates) {
       if (host === step.host) continue
       try {
-        const reached = await agents.reach(host, signal)
-        if ('error' in reached) throw reached.error
-        const { token } = await reached.client.swarm.joinToken({ role: kind.value.role }, { signal })
+        const client = await answering(agents, host, signal)
+        const { token } = await client.swarm.joinToken({ role: kind.value.role }, { signal })
         return { ...step, spec: { kind: { $case: kind.$case, value: { ...kind.value, joinToken: token } } } }
       } catch (error) {
         if (signal.aborted) throw error

@@ -8,10 +8,14 @@ import type { Site } from '../inventory/site.ts'
 import type { Limit, Phase } from '../phases/phase.ts'
 import { managersOf } from '../phases/swarm-role.ts'
 import { localIdentity } from '../pki/stage-pki.ts'
+import { MaintenanceWindow } from '../zabbix/maintenance.ts'
+import { swarmHostName } from '../zabbix/names.ts'
+import { leaveOutAfterRepository } from './after-repository.ts'
 import { attachToActiveRuns } from './attach.ts'
 import { joinTokenBinder } from './bind-step.ts'
 import { exclusively, reachableClients } from './exclusive.ts'
 import { createFactSource } from './fact-source.ts'
+import { leaveOutMissingImages } from './images-out-of-reach.ts'
 import { newRunId, openJournal } from './journal.ts'
 import { obstacles, type PlannedPhase, planOnePhase } from './phase-work.ts'
 import { runSteps } from './run-steps.ts'
@@ -25,6 +29,8 @@ export interface Infrastructure {
   /** Hosts that certainly do not exist, whatever was known of them before. */
   absent(signal: AbortSignal): Promise<ReadonlySet<string>>
   plan(signal: AbortSignal): Promise<{ readonly steps: readonly PlannedStep[]; readonly notices: readonly string[] }>
+  /** These hosts are other machines than before: what was known of the old ones is forgotten. */
+  replaced?(hosts: ReadonlySet<string>, emit: Emit, signal: AbortSignal): Promise<void>
   /** What of the last plan needs a yes that is not in `allow`: a stop, a replacement. */
   unanswered?(allow: ReadonlySet<string>): readonly HiveError[]
   /** Carries out the last plan. Idempotent. Answers how many things it changed. Throws HiveError. */
@@ -117,6 +123,8 @@ export interface DeployInput extends CommonInput {
   readonly command: string
   /** Hosts, volumes … that may be destroyed. */
   readonly allow: ReadonlySet<string>
+  /** Names of hosts that were made anew by other means. */
+  readonly replaced?: ReadonlySet<string>
   /** Default true: a service is done when its tasks run. */
   readonly awaitTasks?: boolean
   readonly patience?: Patience
@@ -145,12 +153,14 @@ export async function deployPhases(input: DeployInput): Promise<DeployResult> {
       journal.write(event, now())
       input.emit(event)
     }
+    const window = new MaintenanceWindow({ site, agents, id: runId, title: command, emit })
     try {
       emit({ code: 'run.started', runId, command, stage: site.stage })
-      const result = await new Deploy({ ...input, emit, signal }, runId, lock).run()
+      const result = await new Deploy({ ...input, emit, signal }, runId, lock, window).run()
       emit({ code: 'run.finished', runId, ok: result.ok, changed: result.changed, milliseconds: now().getTime() - started.getTime(), errors: result.errors })
       return result
     } finally {
+      await window.close()
       journal.close()
     }
   })
@@ -160,14 +170,16 @@ class Deploy {
   readonly #input: DeployInput
   readonly #runId: string
   readonly #lock: SiteLock
+  readonly #window: MaintenanceWindow
   readonly #errors: ErrorReport[] = []
   readonly #unreachable = new Set<string>()
   #changed = 0
 
-  constructor(input: DeployInput, runId: string, lock: SiteLock) {
+  constructor(input: DeployInput, runId: string, lock: SiteLock, window: MaintenanceWindow) {
     this.#input = input
     this.#runId = runId
     this.#lock = lock
+    this.#window = window
   }
 
   async run(): Promise<DeployResult> {
@@ -207,7 +219,8 @@ class Deploy {
   }
 
   async #buildInfrastructure(): Promise<void> {
-    const { infrastructure, emit, signal, agents, site } = this.#input
+    const { infrastructure, emit, signal, agents, site, replaced } = this.#input
+    if (replaced !== undefined && replaced.size > 0) await infrastructure.replaced?.(replaced, emit, signal)
     const { steps, notices } = await infrastructure.plan(signal)
     for (const message of notices) emit({ code: 'notice', message })
     emit({ code: 'phase.planned', phase: 'build-infra', steps, unreachable: [], planCalls: 0 })
@@ -220,6 +233,7 @@ class Deploy {
       this.#errors.push(...refused)
       return
     }
+    await this.#tellZabbix(steps)
     const failure = await this.#apply()
     for (const { name } of site.hosts) agents.forget(name)
     const clients = await reachableClients(site, agents, signal)
@@ -249,13 +263,18 @@ class Deploy {
   async #runPhase(phase: Phase): Promise<void> {
     const { site, limit, state, agents, emit, signal, refreshImages, reapplyRoles, awaitTasks = true, allow, patience } = this.#input
     const facts = createFactSource({ site, limit, state, refreshImages, agents, signal, absent: new Set() })
-    const planned = await planOnePhase({ phase, site, limit, state, reapplyRoles, awaitTasks, allow, facts, agents, absent: new Set(), signal })
+    const whole = await planOnePhase({ phase, site, limit, state, reapplyRoles, awaitTasks, allow, facts, agents, absent: new Set(), signal })
+    const after = leaveOutAfterRepository(whole, site.hosts)
+    const { phase: planned, away, warnings } = await leaveOutMissingImages(after.phase, { site, agents, facts, signal })
     for (const message of planned.notices) emit({ code: 'notice', message })
     const { unreachable, planCalls } = planned
     emit({ code: 'phase.planned', phase: phase.name, steps: planned.planned, unreachable, planCalls })
     if (!this.#mayBegin(planned, allow)) return
     this.#leaveOut(unreachable)
+    if (away !== undefined) this.#leaveOut([away])
+    for (const message of [...after.warnings, ...warnings]) emit({ code: 'warning', message })
     if (planned.planned.every(({ outcome }) => outcome.kind === 'ok')) return
+    await this.#tellZabbix(planned.planned)
     const { changed, errors } = await runSteps({
       phase: phase.name,
       steps: planned.steps,
@@ -272,6 +291,13 @@ class Deploy {
     })
     this.#changed += changed
     this.#errors.push(...errors)
+  }
+
+  /** Before what restarts something; of services, Zabbix knows by the swarm as a whole. */
+  async #tellZabbix(steps: readonly PlannedStep[]): Promise<void> {
+    const { site, signal } = this.#input
+    const disturbed = steps.flatMap(({ outcome, host }) => (outcome.kind === 'change' && outcome.disruption !== Disruption.UNSPECIFIED ? [host] : []))
+    if (disturbed.length > 0) await this.#window.cover([...new Set([...disturbed, swarmHostName(site)])], signal)
   }
 
   #leaveOut(hosts: readonly string[]): void {

@@ -4,7 +4,7 @@ import type { AgentClient } from '../client/agent-client.ts'
 import type { SiteAgents } from '../client/site-agents.ts'
 import type { Site } from '../inventory/site.ts'
 import { authFor } from '../phases/deploy-services/images.ts'
-import type { FactSource, Limit, RunningTask } from '../phases/phase.ts'
+import type { FactSource, HostImages, Limit, RunningTask } from '../phases/phase.ts'
 import { managersOf } from '../phases/swarm-role.ts'
 import type { StageState } from './stage-state.ts'
 
@@ -13,7 +13,7 @@ export interface FactSourceOptions {
   readonly limit: Limit
   readonly state: StageState
   readonly refreshImages: boolean
-  readonly agents: Pick<SiteAgents, 'reach'>
+  readonly agents: Pick<SiteAgents, 'reach' | 'askAll'>
   readonly signal: AbortSignal
   /** Hosts that do not exist yet. Where those that could tell are all among them, nothing is there: no digest, no task. */
   readonly absent: ReadonlySet<string>
@@ -24,6 +24,8 @@ const resolveDeadline = 60_000
 
 export function createFactSource({ site, limit, state, refreshImages, agents, signal, absent }: FactSourceOptions): FactSource {
   const resolving = new Map<string, Promise<string>>()
+  let registry: Promise<ReadonlyMap<string, string> | undefined> | undefined
+  let hostImages: Promise<readonly HostImages[]> | undefined
   let tasks: Promise<ReadonlyMap<string, RunningTask>> | undefined
 
   /** The first of these hosts that answers; undefined where none exists yet. */
@@ -71,6 +73,27 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
     return found
   }
 
+  const listRegistry = async (): Promise<ReadonlyMap<string, string> | undefined> => {
+    const host = site.hosts.find(({ isRepository }) => isRepository)?.name
+    if (host === undefined || absent.has(host)) return undefined
+    const reached = await agents.reach(host, signal)
+    if ('error' in reached) return undefined
+    const answer = await reached.client.registry.list({ tagsOnly: true }, { signal }).catch((error: unknown) => {
+      // Not set up yet, an agent that does not know the question, a disk that can't be read: a build will tell.
+      if (error instanceof HiveError && error.code !== 'cancelled') return undefined
+      throw error
+    })
+    return answer === undefined
+      ? undefined
+      : new Map(answer.manifests.flatMap(({ repository, digest, tags }) => tags.map((tag) => [`${repository}:${tag}`, digest])))
+  }
+
+  const listHostImages = async (): Promise<readonly HostImages[]> => {
+    const hosts = site.hosts.map(({ name }) => name).filter((name) => !absent.has(name))
+    const asked = await agents.askAll(hosts, (client) => client.image.list({}, { signal }), signal)
+    return [...asked].flatMap(([host, given]) => ('answer' in given ? [{ host, images: given.answer.images }] : []))
+  }
+
   return {
     site,
     limit,
@@ -80,6 +103,14 @@ export function createFactSource({ site, limit, state, refreshImages, agents, si
       const known = resolving.get(reference) ?? resolve(reference)
       resolving.set(reference, known)
       return known
+    },
+    registryTags() {
+      registry ??= listRegistry()
+      return registry
+    },
+    imagesOnHosts() {
+      hostImages ??= listHostImages()
+      return hostImages
     },
     async runningTask(service) {
       tasks ??= listTasks()

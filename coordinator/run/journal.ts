@@ -31,12 +31,12 @@ export interface JournalWriter {
   close(): void
 }
 
-const folderOf = (contextDir: string): string => join(contextDir, 'runs')
-const fileOf = (contextDir: string, runId: string): string => join(folderOf(contextDir), `${runId}.jsonl`)
+const journalFolder = (contextDir: string): string => join(contextDir, 'runs')
+export const journalFile = (contextDir: string, runId: string): string => join(journalFolder(contextDir), `${runId}.jsonl`)
 
 export function openJournal(contextDir: string, runId: string): JournalWriter {
-  mkdirSync(folderOf(contextDir), { recursive: true, mode: 0o700 })
-  const file = openSync(fileOf(contextDir, runId), 'ax', 0o600)
+  mkdirSync(journalFolder(contextDir), { recursive: true, mode: 0o700 })
+  const file = openSync(journalFile(contextDir, runId), 'ax', 0o600)
   let open = true
   return {
     runId,
@@ -50,17 +50,21 @@ export function openJournal(contextDir: string, runId: string): JournalWriter {
   }
 }
 
-/** The runs of a stage, newest first; at most `limit`. */
-export function listRuns(contextDir: string, limit = 50): readonly RunRecord[] {
-  const folder = folderOf(contextDir)
+/** Ids of a stage's runs, newest first; at most `limit`. */
+export function runIds(contextDir: string, limit: number): readonly string[] {
+  const folder = journalFolder(contextDir)
   if (!existsSync(folder)) return []
-  const ids = readdirSync(folder)
+  return readdirSync(folder)
     .filter((name) => name.endsWith('.jsonl'))
     .map((name) => name.slice(0, -'.jsonl'.length))
     .sort()
     .reverse()
-  return ids.slice(0, limit).map((runId) => summarize(runId, readRun(contextDir, runId)))
+    .slice(0, limit)
 }
+
+/** The runs of a stage, newest first; at most `limit`. */
+export const listRuns = (contextDir: string, limit = 50): readonly RunRecord[] =>
+  runIds(contextDir, limit).map((runId) => summarize(runId, readRun(contextDir, runId)))
 
 /** All events of a run. Throws HiveError 'not-found' for an id that does not exist. A line that is being written is left out. */
 export function readRun(contextDir: string, runId: string): readonly JournalEntry[] {
@@ -106,7 +110,7 @@ export async function* followRun(contextDir: string, runId: string, signal: Abor
 }
 
 function existing(contextDir: string, runId: string): string {
-  const path = fileOf(contextDir, runId)
+  const path = journalFile(contextDir, runId)
   if (!/^[\w-]+$/.test(runId) || !existsSync(path)) throw new HiveError('not-found', `there is no run ${runId}`, { hint: '`hivecoord runs` lists them' })
   return path
 }

@@ -5,6 +5,7 @@
 import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HiveError } from '../../proto/errors.ts'
+import { refuseOthers } from '../context/team-lock.ts'
 import { readTextIfPresent, sweepTemporaries } from './atomic-file.ts'
 import { isDead, parseOwner } from './process-identity.ts'
 
@@ -18,9 +19,10 @@ export interface LocalLock {
   release(): void
 }
 
-/** Throws HiveError 'locked' that says who holds it, since when and for what. */
+/** Throws HiveError 'locked' that says who holds it, since when and for what; also where somebody else keeps the context folder to themselves. */
 export function acquireLocalLock(contextDir: string, owner: string, purpose: string, now: Date): LocalLock {
   const path = join(contextDir, 'run.lock')
+  refuseOthers(contextDir)
   mkdirSync(contextDir, { recursive: true, mode: 0o700 })
   const own = `${path}.${process.pid}`
   const content: LockFile = { owner, purpose, since: now.toISOString() }

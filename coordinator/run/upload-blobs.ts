@@ -10,6 +10,8 @@ export function blobOfSpec(spec: StepSpec | undefined): string | undefined {
     case 'ensureArchivedImage':
     case 'ensureRegistry':
       return spec.kind.value.blobSha256 || undefined
+    case 'ensureContainer':
+      return spec.kind.value.image?.blobSha256 || undefined
     case 'buildImage':
     case 'runRoles':
       return spec.kind.value.content?.blobSha256 || undefined

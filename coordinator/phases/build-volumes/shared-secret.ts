@@ -18,3 +18,9 @@ export function sharedSecretOf(resource: string, state: StageState): string {
     })
   return createHmac('sha256', Buffer.from(secret, 'hex')).update(`drbd resource ${resource}`).digest('base64url')
 }
+
+/** Those of these resources, where the stage has a secret by now; none is made. */
+export const secretsMade = (resources: readonly string[], state: Pick<StageState, 'get'>): readonly string[] => {
+  const made = state.get(key)
+  return typeof made === 'string' ? [made, ...resources.map((resource) => sharedSecretOf(resource, { get: () => made, set: () => undefined }))] : []
+}

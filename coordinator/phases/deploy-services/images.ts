@@ -2,6 +2,7 @@
 import type { RegistryAuth } from '#gen/hive/v1/steps_docker.ts'
 import { HiveError } from '../../../proto/errors.ts'
 import type { Service, Site } from '../../inventory/site.ts'
+import type { StageState } from '../../run/stage-state.ts'
 import type { FactSource } from '../phase.ts'
 
 export interface ServiceImage {
@@ -15,6 +16,8 @@ export interface ServiceImage {
 export interface ShippedImage {
   readonly name: string
   readonly registryReference: string
+  /** Of the archive that it comes from. */
+  readonly contentTag: string
 }
 
 export interface ImageSources {
@@ -25,6 +28,8 @@ export interface ImageSources {
 
 interface Origin {
   readonly reference: string
+  /** Of an image that the site ships: the tag of the archive's content. */
+  readonly contentTag?: string
   /**
    * fixed: the tag is made of the content. pinned: what the registry had the first time stays, until images are
    * refreshed. current: the site's own registry decides, each time.
@@ -53,7 +58,7 @@ function external(written: string, site: Site, sources: ImageSources): Origin {
   const reference = withTag(written)
   if (reference.includes('@')) return { reference, version: 'fixed' }
   const shipped = sources.shipped.find((archive) => familiar(withTag(archive.name)) === familiar(reference) || archive.registryReference === reference)
-  if (shipped !== undefined) return { reference: shipped.registryReference, version: 'current' }
+  if (shipped !== undefined) return { reference: shipped.registryReference, version: 'current', contentTag: shipped.contentTag }
   // A service may name an image that is built for another one; what is built carries its content's tag.
   const own = site.images.find((image) => image.pullFrom === undefined && reference === `${image.repository}:latest`)
   return own === undefined ? { reference, version: 'pinned' } : built(own.repository, own.name, sources)
@@ -67,6 +72,34 @@ export function withTag(reference: string): string {
 const familiar = (reference: string): string => reference.replace(/^(docker\.io|index\.docker\.io)\//, '').replace(/^library\//, '')
 
 const pinKey = (reference: string): string => `image-digest ${reference}`
+const contentKey = (reference: string): string => `image-content ${reference}`
+const beforeKey = (reference: string): string => `image-before ${reference}`
+const heldKey = (service: string): string => `image-held ${service}`
+
+/** The digest that a reference is pinned to; "" where it never was. */
+export const pinOf = (reference: string, state: Pick<StageState, 'get'>): string => textOf(state.get(pinKey(reference)))
+
+/** The digest that it was pinned to before that; "" where it never changed. */
+export const pinBefore = (reference: string, state: Pick<StageState, 'get'>): string => textOf(state.get(beforeKey(reference)))
+
+/** The content tag of the archive that the pinned digest was shipped from; "" where that is not known. */
+export const contentOfPin = (reference: string, state: Pick<StageState, 'get'>): string => textOf(state.get(contentKey(reference)))
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** An image that a service is held at, whatever the inventory says, until it is let go. */
+export interface HeldImage extends ServiceImage {
+  /** ISO. */
+  readonly since: string
+}
+
+export function heldImage(service: string, state: Pick<StageState, 'get'>): HeldImage | undefined {
+  const value = state.get(heldKey(service)) as Partial<HeldImage> | undefined
+  if (typeof value?.reference !== 'string') return undefined
+  return { reference: value.reference, digest: textOf(value.digest), since: textOf(value.since) }
+}
+
+export const holdImage = (service: string, image: HeldImage | undefined, state: Pick<StageState, 'set'>): void => state.set(heldKey(service), image)
 
 /** Asks registries where needed, and remembers what is pinned. A registry that cannot be asked leaves the last pin, or "". */
 export async function resolve(origin: Origin, source: FactSource): Promise<ServiceImage> {
@@ -81,8 +114,17 @@ export async function resolve(origin: Origin, source: FactSource): Promise<Servi
     throw error
   })
   if (digest === '') return { reference, digest: known }
+  if (digest !== known && known !== '') source.state.set(beforeKey(reference), known)
   if (digest !== known) source.state.set(pinKey(reference), digest)
+  if (origin.contentTag !== undefined) await rememberContent(reference, digest, origin.contentTag, source)
   return { reference, digest }
+}
+
+/** From which archive this digest was shipped: a registry that lost it can get it back from hosts without being given another digest. */
+async function rememberContent(reference: string, digest: string, contentTag: string, { site, state, registryTags }: FactSource): Promise<void> {
+  if (state.get(contentKey(reference)) === contentTag) return
+  const path = reference.slice(`${site.registry.host}:${site.registry.port}/`.length, reference.lastIndexOf(':'))
+  if ((await registryTags())?.get(`${path}:${contentTag}`) === digest) state.set(contentKey(reference), contentTag)
 }
 
 /** Who to be at the reference's registry; undefined: nobody. */

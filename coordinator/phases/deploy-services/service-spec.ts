@@ -1,12 +1,10 @@
 /** From the inventory's service to the step's. */
-import type { EnsureService, LogDriver, Mount } from '#gen/hive/v1/steps_docker.ts'
-import type { Service, Site } from '../../inventory/site.ts'
+import type { EnsureService, LogDriver, Mount, ServiceFile as StepFile } from '#gen/hive/v1/steps_docker.ts'
+import type { Service, ServiceFile, Site } from '../../inventory/site.ts'
 import { authFor } from './images.ts'
 
 /** How long a service's tasks may take to run, seconds. */
 export const convergeSeconds = 300
-
-const defaultSyslogPort = 10514
 
 /** What a container whose first process is an init system needs. */
 const standalone = {
@@ -57,11 +55,19 @@ export function toEnsureService(service: Service, reference: string, site: Site,
     sysctls: { ...service.sysctls },
     cpuLimit: service.cpuLimit ?? 0,
     memoryLimitBytes: service.memoryLimitBytes ?? 0n,
+    ...(service.update === undefined ? {} : { updatePolicy: { ...service.update } }),
+    ...(service.rollback === undefined ? {} : { rollbackPolicy: { ...service.rollback } }),
+    secrets: service.secrets.map(toServiceFile),
+    configs: service.configs.map(toServiceFile),
+    cpuReservation: service.cpuReservation ?? 0,
+    memoryReservationBytes: service.memoryReservationBytes ?? 0n,
     ...(auth === undefined ? {} : { auth }),
     convergeSeconds: patience,
     absent: false,
   }
 }
+
+const toServiceFile = (file: ServiceFile): StepFile => ({ ...file, content: Buffer.from(file.content) })
 
 function mountsOf(service: Service): Mount[] {
   const own = service.mounts.map((mount) => toMount(mount.type, mount.source, mount.target, mount.readOnly))
@@ -72,12 +78,10 @@ function mountsOf(service: Service): Mount[] {
 const toMount = (type: string, source: string, target: string, readOnly: boolean): Mount => ({ type, source, target, readOnly, driver: '', driverOptions: {} })
 
 /**
- * Logs go to the repository server by syslog. By address, since docker resolves the name each time a container starts,
- * and by UDP, which keeps nobody waiting when that server is down.
+ * To the host itself, by UDP on loopback: that keeps no container waiting, whatever is down. From there logs go on to the repository server,
+ * see setup-hosts/log-collection.ts.
  */
 function defaultLogging(service: Service, site: Site): LogDriver | undefined {
-  const repository = site.hosts.find((host) => host.isRepository)
-  if (repository === undefined) return undefined
-  const port = Number(site.variable(repository.name, 'hive_syslog_port') ?? defaultSyslogPort)
-  return { driver: 'syslog', options: { 'syslog-address': `udp://${repository.address}:${port}`, 'syslog-facility': 'local0', tag: service.name } }
+  if (!site.hosts.some((host) => host.isRepository)) return undefined
+  return { driver: 'syslog', options: { 'syslog-address': `udp://127.0.0.1:${site.logs.port}`, 'syslog-facility': 'local0', tag: service.name } }
 }

@@ -33,7 +33,7 @@ export function users(host: Host, facts: SetupHostsFacts): Step {
     sudo: false,
     groups: [],
   }))
-  const groups = settings.userGroups.map((group) => ({ name: group.name, gid: group.gid, sudo: true }))
+  const groups = settings.userGroups.map((group) => ({ name: group.name, gid: group.gid, sudo: true, system: false }))
   const value = { users: [...(settings.admin === 'root' ? [] : [administrator]), ...others], groups }
   return hostStep(host, 'users', `users ${value.users.map((user) => user.name).join(', ')}`, 'ensureUsers', value, { after: ['packages'] })
 }

@@ -3,8 +3,10 @@ import type { Step } from '#gen/hive/v1/step.ts'
 import { UnitState } from '#gen/hive/v1/steps_host.ts'
 import { mirrorsHere } from '../../inventory/mirrored-volumes.ts'
 import type { Host, Site } from '../../inventory/site.ts'
+import { onWire } from '../../pki/wire.ts'
 import type { SetupHostsFacts } from './facts.ts'
 import { hostStep } from './host-step.ts'
+import { logPackages } from './log-collection.ts'
 
 export const hostname = (host: Host): Step => hostStep(host, 'hostname', `host name ${host.shortName}`, 'ensureHostname', { name: host.shortName })
 
@@ -25,7 +27,7 @@ export const hostsFile = (site: Site, host: Host): Step =>
  * from Debian there, and from docker's own repository on EL, which has none.
  */
 export const packages = (site: Site, host: Host): Step => {
-  const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata']
+  const common = ['ca-certificates', 'chrony', 'curl', 'iptables', 'lvm2', 'rsyslog', 'sudo', 'tzdata', ...logPackages(site, host)]
   const repository = host.isRepository && !site.registry.inContainer ? ['docker-registry'] : []
   // File systems of mirrored volumes are made and grown on the hosts.
   const fileSystems = host.isHive && mirrorsHere(site) ? ['e2fsprogs', 'xfsprogs'] : []
@@ -62,6 +64,10 @@ export const packages = (site: Site, host: Host): Step => {
 export const siteCertificates = (site: Site, host: Host, facts: SetupHostsFacts): Step =>
   hostStep(host, 'trust', "trust in the site's certificates", 'ensureTrustAnchor', { name: `hive-${site.name}`, pem: facts.caPem }, { after: ['packages'] })
 
+/** What a host missed that was away when a certificate was revoked, or the CA exchanged. */
+export const agentTrust = (host: Host, facts: SetupHostsFacts): Step =>
+  hostStep(host, 'agent-trust', 'whom the agent trusts', 'ensureTrust', { caPem: facts.caPem, revoked: facts.revoked.map(onWire) })
+
 /** Swarm's overlay networks and published ports forward between interfaces. */
 export const kernelSettings = (host: Host): Step =>
   hostStep(host, 'kernel-settings', 'kernel settings for overlay networks', 'ensureSysctl', { file: '90-hive.conf', values: { 'net.ipv4.ip_forward': '1' } })
@@ -82,6 +88,10 @@ const noUnit = (host: Host, what: string, title: string, name: string): Step =>
 
 /** Its rules are not swarm's: it would drop what docker lets through. */
 export const noFirewalld = (host: Host): Step => noUnit(host, 'firewalld', 'no firewalld beside docker', 'firewalld.service')
+
+/** Of hive-builder: the agent does its work (agent/watchers/swarm-follower.ts). It gives back what it holds when it ends. */
+export const noOldFollower = (host: Host): Step =>
+  noUnit(host, 'old-follower', "no follower of swarm services beside the agent's", 'follow-swarm-service.service')
 
 /** Updates are made when somebody looks. */
 export const noAutomaticUpdates = (host: Host): Step => noUnit(host, 'automatic-updates', 'no updates by themselves', 'dnf-automatic.timer')

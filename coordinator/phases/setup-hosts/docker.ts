@@ -25,15 +25,19 @@ export const dockerConfig = (site: Site, host: Host, facts: SetupHostsFacts): St
       file(daemonConfig, `${JSON.stringify(daemonOptions(site, host), null, 2)}\n`),
       file(unitSettings, preferOfflineImage),
       file(`/etc/docker/certs.d/${site.registry.host}:${site.registry.port}/ca.crt`, facts.caPem),
+      ...(site.registry.cache === undefined ? [] : [file(`/etc/docker/certs.d/${site.registry.host}:${site.registry.cache.port}/ca.crt`, facts.caPem)]),
     ],
   })
 
 /** No `hosts`: the local socket is the only way in. No live-restore: swarm does not go with it. */
 function daemonOptions(site: Site, host: Host): Record<string, unknown> {
   const { bridgeAddress } = site.dockerNetworks
+  const { host: server, cache } = site.registry
+  // Asked in this order; without an answer from them docker asks the registry itself.
+  const mirrors = [host.settings.registryMirror ?? [], cache === undefined ? [] : `https://${server}:${cache.port}`].flat()
   return {
     ...(bridgeAddress === undefined ? {} : { bip: bridgeAddress }),
-    ...(host.settings.registryMirror === undefined ? {} : { 'registry-mirrors': [host.settings.registryMirror] }),
+    ...(mirrors.length === 0 ? {} : { 'registry-mirrors': mirrors }),
     'log-driver': 'json-file',
     'log-opts': { 'max-file': '3', 'max-size': '10m' },
   }

@@ -2,11 +2,15 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Site } from '../../inventory/site.ts'
+import { acceptedAuthorities } from '../../pki/authorities.ts'
+import { CertificateIndex, type Revocation } from '../../pki/certificate-index.ts'
 import { readTextIfPresent } from '../../run/atomic-file.ts'
 
 export interface SetupHostsFacts {
-  /** The CA of the stage; '' while it has none, which is before build-infra. */
+  /** The authorities of the stage: one, but while its CA is exchanged; '' while it has none, which is before build-infra. */
   readonly caPem: string
+  /** Certificates that no host may accept. */
+  readonly revoked: readonly Revocation[]
   /** Public ssh keys of the administrator, as lines of authorized_keys. */
   readonly publicKeys: readonly string[]
 }
@@ -23,7 +27,8 @@ export function readFacts(site: Site): SetupHostsFacts {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
   return {
-    caPem: readTextIfPresent(join(site.contextDir, 'ca', 'cacert.pem')) ?? '',
+    caPem: acceptedAuthorities(site.contextDir),
+    revoked: new CertificateIndex(join(site.contextDir, 'ca')).revoked(new Date()),
     publicKeys: [...new Set(keys)],
   }
 }

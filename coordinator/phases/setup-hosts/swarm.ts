@@ -42,7 +42,8 @@ export const swarmMember = (site: Site, host: Host, previous: readonly Host[]): 
     dataPathPort: 0,
   }
   const title = host.isFirstHive ? 'the swarm' : `member of the swarm (${value.role})`
-  const needs = previous.flatMap((other) => [idOf('swarm', other), idOf('ingress', other)])
+  // A new host gets in where the firewalls of the others know it.
+  const needs = previous.flatMap((other) => [idOf('swarm', other), idOf('ingress', other), idOf('firewall', other)])
   return hostStep(host, 'swarm', title, 'ensureSwarmMember', value, { after: ['docker', 'gateway-bridge'], needs })
 }
 

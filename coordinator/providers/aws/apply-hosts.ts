@@ -165,8 +165,10 @@ async function runOnce({ api, want, signal }: Work, host: HostWant, input: RunIn
   }
 }
 
+export type Retiring = Pick<Work, 'api' | 'want' | 'signal' | 'say'>
+
 /** Terminates an instance; its disk for mirrored volumes stays. */
-async function retire(work: Work, { watch }: HostTools, host: HostWant, instance: FoundInstance): Promise<void> {
+export async function retire(work: Retiring, { watch }: Pick<HostTools, 'watch'>, host: HostWant, instance: FoundInstance): Promise<void> {
   const { api, want, signal, say } = work
   await keepDisk(work, host, instance)
   const disk = instance.disks.get(mirroredDevice)
@@ -256,7 +258,7 @@ async function createDisk({ api, want, found, signal }: Work, host: HostWant, in
   return VolumeId
 }
 
-async function keepDisk({ api, signal }: Work, host: HostWant, instance: FoundInstance): Promise<void> {
+async function keepDisk({ api, signal }: Retiring, host: HostWant, instance: FoundInstance): Promise<void> {
   if (instance.disks.get(mirroredDevice)?.deletedWithInstance !== true) return
   const input = { InstanceId: instance.id, BlockDeviceMappings: [{ DeviceName: mirroredDevice, Ebs: { DeleteOnTermination: false } }] }
   await api.call('ModifyInstanceAttribute', input, aboutOf(host), signal)

@@ -1,8 +1,6 @@
 /** From "the instance runs" to "somebody can log in": waits for ssh and for cloud-init, and says what the console says where neither comes. */
-import { existsSync } from 'node:fs'
 import { HiveError } from '../../../proto/errors.ts'
-import { knownHostsOf, onHost } from '../../bootstrap/ssh.ts'
-import { run } from '../command.ts'
+import { onHost } from '../../bootstrap/ssh.ts'
 import type { SshTarget } from '../provider.ts'
 import type { AwsApi } from './api.ts'
 import type { MadeHost } from './apply-hosts.ts'
@@ -17,13 +15,6 @@ export interface Contact {
   readonly signal: AbortSignal
   /** Milliseconds. */
   readonly patience?: number
-}
-
-/** The keys of a host that was made anew are others than those of the last one at its address. */
-export async function forgetHostKeys(contextDir: string, addresses: readonly string[]): Promise<void> {
-  const file = knownHostsOf(contextDir)
-  if (!existsSync(file)) return
-  for (const address of addresses) await run(['ssh-keygen', '-q', '-R', address, '-f', file], { okCodes: [0, 1, 255] })
 }
 
 /** Returns when the host lets its admin user in and cloud-init is through. Throws HiveError with the console's last lines. */

@@ -1,7 +1,7 @@
 /** Provider `aws`: the hosts of a stage as EC2 instances in a network of their own. Everything is found again by tags. */
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { HiveError } from '../../../proto/errors.ts'
+import { forgetAllHostKeys, forgetHostKeys } from '../../bootstrap/known-hosts.ts'
 import { recordedAddress } from '../../bootstrap/ssh-config.ts'
 import { ensureStageKey, identityFileOf } from '../../bootstrap/stage-key.ts'
 import type { Site } from '../../inventory/site.ts'
@@ -11,8 +11,9 @@ import { type AwsApi, openAws } from './api.ts'
 import { applyAws } from './apply.ts'
 import type { MadeHost } from './apply-hosts.ts'
 import { destroyAws } from './destroy.ts'
+import { discardInstance } from './discard.ts'
 import type { EfsFound } from './efs-plan.ts'
-import { awaitHost, forgetHostKeys } from './first-contact.ts'
+import { awaitHost } from './first-contact.ts'
 import { imagesKey } from './image.ts'
 import { InstanceWatch } from './instance-watch.ts'
 import { fingerprintOf } from './key-fingerprint.ts'
@@ -168,9 +169,17 @@ export function awsProvider(): Provider {
         fileSystems: () => destroyFileSystem(api, want, found, state, emit, signal),
       })
       // The hosts' keys went with them, and the next ones are made from the newest image again.
-      for (const name of ['known_hosts', 'known_hosts.old']) rmSync(join(site.contextDir, name), { force: true })
+      forgetAllHostKeys(site.contextDir)
       state.set(imagesKey, {})
       addresses.clear()
+    },
+
+    async discard(context, name) {
+      const { api, want, found } = await look(context)
+      const { signal, emit } = context
+      const say = (message: string): void => emit({ code: 'notice', message: `${name}: ${message}` })
+      await discardInstance({ api, want, found, signal, say }, name)
+      addresses.delete(name)
     },
 
     sshTarget: targetOf,

@@ -73,6 +73,22 @@ export function leaderOf(host: HostFolder): number | undefined {
   return pid === undefined ? undefined : findLeader(pid)
 }
 
+/** With --keep-unit nspawn ends with this where the host restarts itself, for whoever started it to do so again. */
+const restartCode = 133
+
+/**
+ * Runs the command again as long as the host restarts itself. Arguments: the record of the process, without which the host is meant to be off; what
+ * a machine leaves behind; the command.
+ */
+const restartScript = `record=$1 left=$2
+shift 2
+while :; do
+  "$@"
+  code=$?
+  if [ $code != ${restartCode} ] || [ ! -e "$record" ]; then exit $code; fi
+  rm -rf -- "$left"
+done`
+
 const propagateFolder = (host: HostFolder): string => join('/run/systemd/nspawn/propagate', host.machine)
 
 const underSystemd = (): boolean => existsSync('/run/systemd/system')
@@ -118,12 +134,14 @@ export async function startMachine(stage: StageFolder, host: HostFolder, signal:
       '--property=Delegate=yes',
       '--property=KillMode=mixed',
       '--property=TasksMax=infinity',
+      `--property=RestartForceExitStatus=${restartCode}`,
+      `--property=SuccessExitStatus=${restartCode}`,
     ]
     await run(['systemd-run', ...unit, ...log, ...set, ...command], { signal })
   } else {
     const log = openSync(host.consoleLog, 'a')
     try {
-      const [file = '', ...args] = ownGroups(host.machine, command)
+      const [file, ...args] = ['sh', '-c', restartScript, 'hive-host', processRecord(host), propagateFolder(host), ...ownGroups(host.machine, command)] as const
       const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...environment }, cwd: '/' })
       child.on('error', () => undefined)
       child.unref()

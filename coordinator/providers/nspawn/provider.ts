@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { HiveError } from '../../../proto/errors.ts'
+import { forgetAllHostKeys, forgetHostKeys, nameInKnownHosts } from '../../bootstrap/known-hosts.ts'
 import { ensureStageKey, identityFileOf } from '../../bootstrap/stage-key.ts'
 import type { Host, Site } from '../../inventory/site.ts'
 import { writeFileAtomic } from '../../run/atomic-file.ts'
@@ -62,6 +63,13 @@ async function raise(context: ProviderContext, stage: StageFolder, hosts: readon
   )
   await prepareNamespace(site)
   const work = await hostWork(context, stage)
+  // What was recorded at the address of a host that is made now belonged to another one, which is gone.
+  const fresh = hosts.filter((host) => readHostRecord(hostFolder(stage, host.shortName)) === undefined)
+  const ports = (host: Host): readonly number[] => [firstSshPort, host.settings.sshdPort]
+  await forgetHostKeys(
+    site.contextDir,
+    fresh.flatMap((host) => ports(host).map((port) => nameInKnownHosts(host.address, port))),
+  )
   await allOrErrors(hosts, async (host) => {
     const folder = hostFolder(stage, host.shortName)
     await bringUp(work, recordOf(host, await baseRootOf(context, folder), false), { sshdPort: host.settings.sshdPort, binds: host.settings.nspawnBinds })
@@ -78,6 +86,13 @@ export async function prepareNamespace(site: Pick<Site, 'name' | 'stage' | 'root
   await ensureSwitch(stage, site.hosts)
   writeFileAtomic(join(site.contextDir, 'netns'), `${stage.switchNamespace}\n`, 0o644)
   return stage.switchNamespace
+}
+
+async function takeAway(context: ProviderContext, name: string): Promise<void> {
+  assertMachineCan()
+  const stage = stageFolder(context.site)
+  const host = hostNamed(context.site, name)
+  await locked(context, stage, () => remove(stage, hostFolder(stage, host.shortName)))
 }
 
 export const nspawnProvider: Provider = {
@@ -147,8 +162,8 @@ export const nspawnProvider: Provider = {
       await allOrErrors(hostsOnDisk(stage), (name) => remove(stage, hostFolder(stage, name)))
       await removeNetwork(stage)
       await removeFolder(stage.folder)
-      // The hosts' keys went with them; the next ones have others.
-      for (const name of ['netns', 'known_hosts', 'known_hosts.old']) rmSync(join(context.site.contextDir, name), { force: true })
+      forgetAllHostKeys(context.site.contextDir)
+      rmSync(join(context.site.contextDir, 'netns'), { force: true })
     })
     rmSync(stage.lockFile, { force: true })
   },
@@ -159,6 +174,9 @@ export const nspawnProvider: Provider = {
     const host = hostNamed(context.site, name)
     await locked(context, stage, () => (action === 'off' ? killMachine(hostFolder(stage, host.shortName)) : raise(context, stage, [host])))
   },
+
+  lose: takeAway,
+  discard: takeAway,
 
   async cable(context, name, action) {
     assertMachineCan()

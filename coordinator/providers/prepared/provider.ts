@@ -43,7 +43,9 @@ const action = (host: Host, logged: Exclude<LogIn, 'works'>): ProviderAction => 
       before: 'root logs in with a password',
       after: `${admin} logs in with the stage's key`,
     }
-  return { ...base, title: 'Log in by ssh', reason: logged.message, before: 'no log-in', after: `${admin} logs in with the stage's key` }
+  // Nobody but the operator knows whether the machine was made anew.
+  const blocked = logged.code === 'conflict' ? { blocked: { hint: logged.hint ?? '' } } : {}
+  return { ...base, ...blocked, title: 'Log in by ssh', reason: logged.message, before: 'no log-in', after: `${admin} logs in with the stage's key` }
 }
 
 const notOurs = (what: string) => (): Promise<never> =>

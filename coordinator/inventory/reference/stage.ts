@@ -1,0 +1,68 @@
+/** Attributes of a stage in the hive definition, for docs/inventory-reference.md. */
+
+import type { StageAttribute } from '../stage-reader.ts'
+import { type Described, entry } from './entry.ts'
+
+export const stageReference: Described<StageAttribute> = {
+  provider: entry(
+    'text, literal',
+    'needed',
+    '`nspawn`, `prepared`, `aws` (see [aws.md](aws.md)); `vagrant` is carried out as nspawn; `azure`, `gcp`, `openstack`, `kickstart` can only be planned',
+    'provider: aws',
+  ),
+  cidr: entry('network, literal', 'needed', 'hosts get its addresses from the fourth on', 'cidr: 192.168.0.0/24'),
+  separate_repository: entry('boolean, literal', '`True`', 'the last host is the repository server alone', 'separate_repository: False'),
+  number_of_hosts: entry('whole number, literal', '4, or 3 without separate repository', 'with the repository server', 'number_of_hosts: 5'),
+  subnets: entry(
+    'list of mappings, literal',
+    '',
+    "`{cidr, name, available_zone}`: hosts take turns; each subnet's addresses begin with the fifth",
+    'subnets: [{cidr: 172.31.1.0/24, name: sub-a, available_zone: us-east-1a}]',
+  ),
+  ip_address_list: entry('list, literal', '', 'addresses in order; also the number of hosts', 'ip_address_list: [192.168.0.11, 192.168.0.12, 192.168.0.13]'),
+  custom_hostname: entry(
+    'text, literal',
+    '`hive`',
+    'hosts are `PREFIX` + this + number; the prefix is `p-` private, `s-` staging, none production',
+    'custom_hostname: node',
+  ),
+  internal_cidr: entry('network, literal', "docker's own", 'split into the networks inside docker; /25 or larger', 'internal_cidr: 172.31.252.0/22'),
+  internal_cidr_v6: entry('text, literal', '', 'IPv6 for docker_gwbridge', 'internal_cidr_v6: "fd00:1::/64"'),
+  root_password: entry('text', '', 'prepared: the first log-in', "root_password: \"{{ lookup('file', 'root-password') }}\""),
+  disk_size: entry('whole number, GB', "aws: the image's", 'aws; [shown in plans of other clouds]', 'disk_size: 40'),
+  repository_disk_size: entry('whole number, GB', "aws: the image's", 'aws; [shown in plans of other clouds]', 'repository_disk_size: 150'),
+  mirrored_disk_size: entry('whole number, GB', '', 'aws: each hive host has such a disk; [shown in plans of other clouds]', 'mirrored_disk_size: 100'),
+  kernel_version: entry('text', '', 'variable `hive_kernel_version` of all hosts', 'kernel_version: 5.14.0-427.el9.x86_64'),
+  drbd_download_url: entry('text', '', 'variable `hive_drbd_download_url` of all hosts', 'drbd_download_url: https://files.example.org/drbd.tar.gz'),
+  kms_key_id: entry('text', '', 'aws: key of encrypted disks, and of the file system for `nfs`', 'kms_key_id: "arn:aws:kms:us-east-1:123456789012:key/KEY"'),
+  disk_encrypted: entry('boolean', '`False`', 'aws; needs `kms_key_id`', 'disk_encrypted: True'),
+  repository_disk_encrypted: entry('boolean', '`False`', 'aws; needs `kms_key_id`', 'repository_disk_encrypted: True'),
+  mirrored_disk_encrypted: entry('boolean', '`False`', 'aws; needs `kms_key_id`', 'mirrored_disk_encrypted: True'),
+  instance_type: entry('text', 'needed for aws', 'aws; [other clouds; shown in plans]', 'instance_type: t3.medium'),
+  repository_instance_type: entry('text', 'needed for aws with a separate repository', 'aws; [other clouds]', 'repository_instance_type: t3.large'),
+  region: entry('text, literal', 'needed for aws', 'clouds; gives hosts their zones', 'region: us-east-1'),
+  az_suffix_list: entry('list, literal', '`-a`, `-b`, `-c`', 'zones are region + suffix, in turns', 'az_suffix_list: [a, b, c]'),
+  image_name: entry('text', 'aws: the newest AlmaLinux 9', "aws: an AMI's id or the pattern of its name; [other clouds]", 'image_name: AlmaLinux OS 9*'),
+  memory_size: entry('whole number, MB', '', '[not for clouds]', 'memory_size: 4096'),
+  repository_memory_size: entry('whole number, MB', '`memory_size` where shared', '[vagrant and nspawn]', 'repository_memory_size: 8192'),
+  cpus: entry('whole number', '', '[variable `hive_cpus`]', 'cpus: 2'),
+  repository_cpus: entry('whole number', '', '[variable `hive_cpus` of the repository server]', 'repository_cpus: 2'),
+  bridge: entry('text', '', '[vagrant]', 'bridge: br0'),
+  dev: entry('text', '', '[vagrant]', 'dev: eth0'),
+  prepared_resource_group: entry('boolean', '', '[azure]', 'prepared_resource_group: True'),
+  not_support_az: entry('boolean', '', '[azure]', 'not_support_az: True'),
+  filestore_cidr: entry('text', '', '[gcp]', 'filestore_cidr: 10.0.0.0/29'),
+  kickstart_config: entry(
+    'mapping',
+    'needed for kickstart',
+    '[`iso_src`, `iso_dest`, `target`, `networks`]',
+    'kickstart_config: {iso_src: al9.iso, iso_dest: out, networks: [{interface: ens192}]}',
+  ),
+  shared_repository: entry(
+    'mapping',
+    '',
+    '[`context_dir`, `ssh_port`, `dns_address`, `zabbix_server_port`, `zabbix_web_port`, `zabbix_agent_port`, `registry_port`, `syslog_port`]',
+    'shared_repository: {context_dir: ../other/.hive/production}',
+  ),
+  nameservers: entry('list', '', '[kickstart]', 'nameservers: [192.0.2.53]'),
+}
