@@ -21,9 +21,10 @@ export interface App {
   /**
    * Loads the inventory and what belongs to the stage. `writes`: allocations and generated passwords are kept. `makesHosts`:
    * what hosts need before they are made is there, and this process is in their network.
+   * `setsUpRegistry`: setup-hosts is among what is done, on all hosts.
    * `plans`: what each phase plans is in the command's own result, and not told to people on the way.
    */
-  open(options?: { readonly writes?: boolean; readonly makesHosts?: boolean; readonly plans?: boolean }): Promise<Stage>
+  open(options?: { readonly writes?: boolean; readonly makesHosts?: boolean; readonly plans?: boolean; readonly setsUpRegistry?: boolean }): Promise<Stage>
 }
 
 interface GivenOptions {
@@ -55,13 +56,14 @@ export function makeApp(options: GlobalOptions, signal: AbortSignal): App & { cl
     options,
     renderer,
     signal,
-    open: ({ writes = false, makesHosts = false, plans = false } = {}) => {
+    open: ({ writes = false, makesHosts = false, plans = false, setsUpRegistry = false } = {}) => {
       opened ??= openStage({
         root: options.root,
         stage: options.stage,
         inventoryPath: options.inventory,
         contextDir: options.contextDir,
         writes,
+        setsUpRegistry,
         emit: (event) => {
           if (plans && event.code === 'phase.planned' && options.output === 'text') return
           renderer.event(event)

@@ -27,6 +27,8 @@ const argumentSources: Readonly<Record<string, Source>> = {
   'call 1': (known) => known.rpcs,
   'exec 0': (known) => known.services(),
   'logs 0': (known) => known.services(),
+  'images rollback 0': (known) => known.services(),
+  'images forward 0': (known) => known.services(),
   'set 0': (known) => known.settings,
   'get 0': (known) => known.settings,
   'runs show 0': (known) => known.runs(),
@@ -35,11 +37,19 @@ const argumentSources: Readonly<Record<string, Source>> = {
   'lab power 1': (known) => known.hosts(),
   'lab cable 0': () => ['unplug', 'plug'],
   'lab cable 1': (known) => known.hosts(),
+  'lab lose 0': (known) => known.hosts(),
   'node unit 1': () => ['start', 'stop', 'restart', 'reload', 'reset-failed'],
   'node restart-service 1': (known) => known.services(),
   'node availability 1': (known) => known.hosts(),
   'node availability 2': () => ['active', 'pause', 'drain'],
   'volume delete 0': (known) => known.leftVolumes(),
+  'backup run 0': (known) => known.services(),
+  'backup verify 0': (known) => known.services(),
+  'backup drill 0': (known) => known.services(),
+  'backup restore 0': (known) => known.services(),
+  'backup export 0': (known) => known.services(),
+  'audit 0': (known) => known.hosts(),
+  'cert revoke 0': (known) => known.hosts(),
   'completion 0': () => ['bash'],
 }
 
@@ -48,10 +58,22 @@ const optionSources: Readonly<Record<string, Source>> = {
   '--from': (known) => known.phases,
   '--only': (known) => known.phases,
   '--host': (known) => known.hosts(),
+  '--service': (known) => known.services(),
+  '--replace': (known) => known.hosts(),
+  '--force': (known) => known.hosts(),
+  '--gone': (known) => known.hosts(),
+  '--lose': (known) => known.volumes(),
+  '--leave-out': (known) => known.hosts(),
   '--yes': (known) => known.volumes(),
+  '--overwrite': (known) => known.stages,
+  '--confirm': (known) => known.services(),
   '--limit': named,
   '--allow': named,
 }
+
+/** Options whose values are hosts here, and other things elsewhere. */
+const hostOptions: ReadonlySet<string> = new Set(['swarm recover --from', 'host replace --yes'])
+const hostsOf: Source = (known) => known.hosts()
 
 interface Place {
   readonly command: Command
@@ -98,7 +120,7 @@ export async function candidatesFor(program: Command, words: readonly string[], 
   const { command, path, position, value } = placeOf(program, words.slice(0, -1))
   if (value !== undefined) {
     // The number of runs is no name.
-    const source = path[0] === 'runs' ? undefined : optionSources[value.long ?? '']
+    const source = path[0] === 'runs' ? undefined : hostOptions.has(`${path.join(' ')} ${value.long}`) ? hostsOf : optionSources[value.long ?? '']
     const list = value.argChoices ?? (await source?.(known)) ?? []
     const done = last.slice(0, last.lastIndexOf(',') + 1)
     return list.map((one) => done + one)
@@ -107,10 +129,12 @@ export async function candidatesFor(program: Command, words: readonly string[], 
   const nested = position > 0 ? [] : command.commands.map((one) => one.name()).filter((name) => name !== 'complete')
   if (path[0] === 'hold') return path[1] === undefined ? [...nested, ...(await known.hosts())] : known.hosts()
   if (nested.length > 0) return nested
+  if (path[0] === 'host') return known.hosts()
   const place = `${path.join(' ')} ${position}`
   if (path[0] === 'node' && path.length === 2 && position === 0) return known.hosts()
   if (path[0] === 'drbd' && path.length === 2) return position === 0 ? known.volumes() : known.hosts()
   if (place === 'set 1') return words.at(-2) === 'stage' ? known.stages : words.at(-2) === 'start_phase' ? known.phases : []
-  if (place.startsWith('agent upgrade ')) return known.hosts()
+  if (place.startsWith('rebalance ')) return known.services()
+  if (place.startsWith('agent upgrade ') || place.startsWith('cert rotate ')) return known.hosts()
   return (await argumentSources[place]?.(known)) ?? []
 }

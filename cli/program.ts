@@ -1,29 +1,46 @@
 /** The command line: global options, the commands, and one place where errors become text and an exit code. */
 import { Command, CommanderError, Option } from 'commander'
 import { phaseNames } from '../coordinator/events.ts'
+import { contextDirOf, loadSettings } from '../coordinator/inventory/settings.ts'
 import { stageNames } from '../coordinator/inventory/site.ts'
 import { version } from '../coordinator/version.ts'
 import { HiveError, messageOf } from '../proto/errors.ts'
 import { type GlobalOptions, globalOptions, makeApp } from './app.ts'
+import { refuseCommand, roleOfCommand } from './command-roles.ts'
 import { registerAgent } from './commands/agent.ts'
+import { registerAudit } from './commands/audit.ts'
+import { registerBackup } from './commands/backup.ts'
 import { registerCall } from './commands/call.ts'
+import { registerCert } from './commands/cert.ts'
 import { registerCompletion } from './commands/completion.ts'
+import { registerContext } from './commands/context.ts'
+import { registerCopy } from './commands/copy.ts'
+import { registerDashboard } from './commands/dashboard.ts'
 import { registerDeploy } from './commands/deploy.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerDrbd } from './commands/drbd.ts'
+import { registerDrift } from './commands/drift.ts'
+import { registerDrill } from './commands/drill.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerHold } from './commands/hold.ts'
+import { registerHost } from './commands/host.ts'
+import { registerImages } from './commands/images.ts'
 import { registerInventory } from './commands/inventory.ts'
 import { registerLab } from './commands/lab.ts'
 import { registerLogs } from './commands/logs.ts'
 import { registerNode } from './commands/node.ts'
 import { registerPlan } from './commands/plan.ts'
 import { registerPower } from './commands/power.ts'
+import { registerRebalance } from './commands/rebalance.ts'
 import { registerRuns } from './commands/runs.ts'
 import { registerSettings } from './commands/settings.ts'
 import { registerSsh } from './commands/ssh.ts'
 import { registerStatus } from './commands/status.ts'
+import { registerSupportBundle } from './commands/support-bundle.ts'
+import { registerSwarm } from './commands/swarm.ts'
+import { registerTasks } from './commands/tasks.ts'
 import { registerVolume } from './commands/volume.ts'
+import { registerZabbix } from './commands/zabbix.ts'
 import { rendererFor } from './render/renderer.ts'
 import { reportOf } from './render/report.ts'
 
@@ -75,6 +92,7 @@ export function buildProgram(): CommandLine {
   let running: Command | undefined
   program.hook('preAction', (_program, action) => {
     running = action
+    refuseByRole(action, options())
   })
   const options = (): GlobalOptions => globalOptions(program, running)
   const app = () => {
@@ -85,18 +103,33 @@ export function buildProgram(): CommandLine {
   registerPlan(program, app)
   registerStatus(program, app)
   registerDoctor(program, app)
+  registerDrift(program, app)
+  registerSupportBundle(program, app)
   registerRuns(program, app)
+  registerDashboard(program, app)
   registerInventory(program, app)
   registerSettings(program, app)
   registerExec(program, app)
+  registerTasks(program, app)
+  registerCopy(program, app)
   registerLogs(program, app)
   registerSsh(program, app)
   registerNode(program, app)
+  registerSwarm(program, app)
   registerVolume(program, app)
+  registerZabbix(program, app)
   registerDrbd(program, app)
+  registerBackup(program, app)
   registerCall(program, app)
   registerHold(program, app)
+  registerHost(program, app)
+  registerRebalance(program, app)
+  registerDrill(program, app)
+  registerImages(program, app)
   registerAgent(program, app)
+  registerCert(program, app)
+  registerAudit(program, app)
+  registerContext(program, app)
   registerPower(program, app)
   registerLab(program, app)
   registerCompletion(program, app)
@@ -107,6 +140,22 @@ export function buildProgram(): CommandLine {
     controller.abort(new HiveError('cancelled', 'interrupted'))
   }
   return { program, options, close: () => made?.close(), abort }
+}
+
+/** The command's words, from the outside in. */
+const wordsOf = (command: Command): readonly string[] => (command.parent === null ? [] : [...wordsOf(command.parent), command.name()])
+
+function refuseByRole(command: Command, { root, stage, contextDir }: GlobalOptions): void {
+  const words = wordsOf(command)
+  if (roleOfCommand(words) === 'local') return
+  let folder: string
+  try {
+    folder = contextDir ?? contextDirOf(root, loadSettings(root, stage).stage)
+  } catch {
+    // Told by the command itself, with all that is wrong.
+    return
+  }
+  refuseCommand(words, folder)
 }
 
 export async function main(): Promise<void> {

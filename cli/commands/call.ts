@@ -1,6 +1,7 @@
 /** `hivecoord call HOST Service/Method JSON`: any RPC of a host's agent, by the agent's own descriptors. */
 import type { Command } from 'commander'
 import { callRpc } from '../../coordinator/client/call.ts'
+import { answering } from '../../coordinator/client/site-agents.ts'
 import { HiveError, messageOf } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
 import { findHost } from './find-host.ts'
@@ -15,9 +16,7 @@ export function registerCall(program: Command, app: () => App): void {
     .action(async (name: string, method: string, text: string) => {
       const { open, signal, renderer } = app()
       const stage = await open()
-      const reached = await stage.agents.reach(findHost(stage.site, name).name, signal)
-      if ('error' in reached) throw reached.error
-      const { client } = reached
+      const client = await answering(stage.agents, findHost(stage.site, name).name, signal)
       for await (const answer of callRpc({ client, method, json: parse(text), signal })) renderer.result(answer, JSON.stringify(answer, undefined, 2))
     })
 }

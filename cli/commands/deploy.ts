@@ -4,11 +4,13 @@ import { type PhaseName, phaseNames } from '../../coordinator/events.ts'
 import type { App } from '../app.ts'
 import { exitCodeOf } from '../exit-codes.ts'
 import { count } from '../render/format.ts'
+import { findHost } from './find-host.ts'
 import { parseLimit } from './limit.ts'
-import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './phase-options.ts'
+import { chosenPhases, type PhaseOptions, setsUpRegistry, withLimit, withPhaseChoice } from './phase-options.ts'
 
 interface DeployOptions extends PhaseOptions {
   readonly allow?: readonly string[]
+  readonly replace?: readonly string[]
   readonly wait?: boolean
 }
 
@@ -25,7 +27,7 @@ const descriptions: Readonly<Record<PhaseName, string>> = {
 export function registerDeploy(program: Command, app: () => App): void {
   const run = async (command: string, options: DeployOptions): Promise<void> => {
     const { open, renderer } = app()
-    const stage = await open({ writes: true, makesHosts: true })
+    const stage = await open({ writes: true, makesHosts: true, setsUpRegistry: setsUpRegistry(options) })
     const result = await stage.deploy({
       command,
       phases: chosenPhases(options),
@@ -33,6 +35,7 @@ export function registerDeploy(program: Command, app: () => App): void {
       refreshImages: options.pull,
       reapplyRoles: options.reapplyRoles,
       allow: new Set(options.allow ?? []),
+      replaced: new Set((options.replace ?? []).map((name) => findHost(stage.site, name).name)),
       awaitTasks: options.wait,
     })
     // Errors of steps were shown where they happened; here they are said once more, where a person looks last.
@@ -50,9 +53,15 @@ export function registerDeploy(program: Command, app: () => App): void {
         (text) => text.split(','),
       )
       .option('--no-wait', 'create and change services without waiting until their tasks run')
-  allowing(withLimit(withPhaseChoice(program.command('deploy').alias('all').description('bring the stage to what the inventory says, phase by phase')))).action(
-    (options: DeployOptions) => run('deploy', options),
-  )
-  for (const name of phaseNames)
-    allowing(withLimit(program.command(name).description(descriptions[name]))).action((options: DeployOptions) => run(name, { ...options, only: [name] }))
+  const replacing = (command: Command): Command =>
+    command.option('--replace <hosts>', 'hosts that are other machines than before, with new disks and ssh keys; separated by commas', (text) =>
+      text.split(','),
+    )
+  const deploy = program.command('deploy').alias('all').description('bring the stage to what the inventory says, phase by phase')
+  replacing(allowing(withLimit(withPhaseChoice(deploy)))).action((options: DeployOptions) => run('deploy', options))
+  for (const name of phaseNames) {
+    const command = allowing(withLimit(program.command(name).description(descriptions[name])))
+    if (name === 'build-infra') replacing(command)
+    command.action((options: DeployOptions) => run(name, { ...options, only: [name] }))
+  }
 }

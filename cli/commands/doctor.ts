@@ -1,7 +1,7 @@
-/** `hivecoord doctor`: what is wrong with mirrored volumes, the evidence, and the way out; done on confirmation. */
+/** `hivecoord doctor`: what is wrong with a stage, the evidence, and the way out; what can be done from here is done on confirmation. */
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { carryOut, type Finding, operationsOf, type Repair, type Stage, type StateName, states } from '../../coordinator/index.ts'
+import { carryOut, type Finding, operationsOf, type Repair, rankOf, type Stage } from '../../coordinator/index.ts'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
 import { foundExitCode } from '../exit-codes.ts'
@@ -23,8 +23,8 @@ interface DoctorOptions {
 export function registerDoctor(program: Command, app: () => App): void {
   program
     .command('doctor')
-    .description('name what is wrong with mirrored volumes, show the evidence, and repair it on confirmation')
-    .argument('[volume]', 'default: all')
+    .description('name what is wrong with the site, show the evidence, and repair it on confirmation')
+    .argument('[volume]', 'only this mirrored volume; default: the whole site')
     .option('--repair', 'do the repairs that give up no data, without asking')
     .option('--give-up <host>', 'split brain: the host whose own changes are given up, after a snapshot of its disk; needs the volume and --confirm')
     .option('--keep <host>', 'no valid copy: the host whose copy is declared to be the data; needs the volume and --confirm')
@@ -120,21 +120,21 @@ const textOf = (findings: readonly Finding[], volume: string | undefined): reado
     : findings.flatMap((finding) => ['', ...lines(finding)]).slice(1)
 
 const colours: Readonly<Record<1 | 2 | 3, (text: string) => string>> = { 1: pc.red, 2: pc.yellow, 3: pc.cyan }
-const rankOf = (state: StateName): 1 | 2 | 3 => states[state]
 
 function lines(finding: Finding): readonly string[] {
-  const { state, volume, title, evidence, advice, repair, choices } = finding
+  const { state, volume, title, evidence, advice, command, repair, choices } = finding
   const option = state === 'split-brain' ? 'give-up' : 'keep'
   return [
     `${colours[rankOf(state)](state)}  ${title}`,
     ...evidence.map((line) => `    ${line}`),
     ...(advice === '' ? [] : [`  ${advice}`]),
     ...(repair === undefined ? [] : [`  → ${repair.title}: hivecoord doctor${volume === undefined ? '' : ` ${volume}`} --repair`]),
+    ...(command === '' ? [] : [`  → ${command}`]),
     ...[...choices.keys()].map((host) => `  → hivecoord doctor ${volume} --${option} ${shortHost(host)} --confirm ${volume}`),
   ]
 }
 
-const asJson = ({ state, volume, hosts, title, evidence, advice, repair, choices }: Finding): unknown => ({
+const asJson = ({ state, volume, hosts, title, evidence, advice, command, repair, choices }: Finding): unknown => ({
   state,
   rank: rankOf(state),
   volume,
@@ -142,6 +142,7 @@ const asJson = ({ state, volume, hosts, title, evidence, advice, repair, choices
   title,
   evidence,
   advice,
+  command,
   repair: repair === undefined ? undefined : { title: repair.title, actions: repair.actions },
   choices: [...choices].map(([host, choice]) => ({ host, title: choice.title, actions: choice.actions })),
 })

@@ -5,6 +5,7 @@ import type { DrbdChange, DrbdOperation, DrbdOperationResponse, ListDrbdResponse
 import type { AgentClient } from '../../coordinator/client/agent-client.ts'
 import { reportOf } from '../../coordinator/client/errors.ts'
 import type { CallOptions } from '../../coordinator/client/method.ts'
+import { answering } from '../../coordinator/client/site-agents.ts'
 import type { Stage } from '../../coordinator/index.ts'
 import { mirroredVolumesOf, mirrorsWithDrbd } from '../../coordinator/inventory/mirrored-volumes.ts'
 import { HiveError } from '../../proto/errors.ts'
@@ -134,12 +135,11 @@ async function operate(app: App, { verb, volume, options, perform }: Operation):
   const { stage, hosts } = await look(app)
   const { name: host } = findHost(stage.site, options.host)
   nameUnreachable(app, membersOf(volume, hosts), stage)
-  const reached = await stage.agents.reach(host, signal)
-  if ('error' in reached) throw reached.error
+  const client = await answering(stage.agents, host, signal)
   const others = viewsOf(volume, hosts).filter((view) => view.host !== host)
   const request = { name: volume, confirm: '', preview: true, others }
   const call = { signal, deadline: workDeadline }
-  const told = await perform(reached.client, request, call)
+  const told = await perform(client, request, call)
   const { effect, doubts } = told
   if (effect === undefined) {
     renderer.result({ host, volume, ...told }, `${shortHost(host)}: nothing to do, ${told.reason}`)
@@ -158,7 +158,7 @@ async function operate(app: App, { verb, volume, options, perform }: Operation):
       signal,
     })
   // What is confirmed is what was told: with nothing in doubt the name is not given, and what has changed since stops it.
-  const done = await perform(reached.client, { ...request, preview: false, confirm: doubts.length > 0 ? volume : '' }, call)
+  const done = await perform(client, { ...request, preview: false, confirm: doubts.length > 0 ? volume : '' }, call)
   const kept = done.snapshot === '' ? '' : `; what was there is kept as ${done.snapshot}`
   renderer.result({ host, volume, ...done }, `${shortHost(host)}: ${done.reason}${kept}`)
 }
@@ -202,9 +202,8 @@ async function watch({ open, signal, renderer, options }: App, name: string): Pr
   await Promise.all(
     hosts.map(async (host) => {
       const fromHost = async (): Promise<void> => {
-        const reached = await stage.agents.reach(host, signal)
-        if ('error' in reached) throw reached.error
-        for await (const change of reached.client.drbd.watch({ name }, { signal }))
+        const client = await answering(stage.agents, host, signal)
+        for await (const change of client.drbd.watch({ name }, { signal }))
           process.stdout.write(options.output === 'json' ? `${JSON.stringify({ host, ...change })}\n` : `${changeLine(host, change)}\n`)
       }
       await fromHost().catch((error: unknown) => {

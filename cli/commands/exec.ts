@@ -1,9 +1,14 @@
-/** `hivecoord exec SERVICE COMMAND…`: a command inside the running container of a service, wherever it runs. */
+/** `hivecoord exec SERVICE COMMAND…` and `hivecoord shell SERVICE`: inside the running container of a service, wherever it runs. */
 import type { Command } from 'commander'
-import type { ExecInput } from '#gen/hive/v1/docker.ts'
 import type { App } from '../app.ts'
-import { runningTask } from './find-container.ts'
 import { positive } from './numbers.ts'
+import { runInside } from './run-inside.ts'
+
+/** The first one that the image has. */
+const anyShell = 'for shell in ash bash; do command -v "$shell" >/dev/null 2>&1 && exec "$shell"; done; exec sh'
+
+const numberOption = ['-n, --number <n>', 'which running task, 1 is the first', positive, 1] as const
+const userOption = ['-u, --user <user>', 'as this user'] as const
 
 export function registerExec(program: Command, app: () => App): void {
   program
@@ -11,47 +16,26 @@ export function registerExec(program: Command, app: () => App): void {
     .description('run a command in the running container of a service; its exit code is this one’s')
     .argument('<service>')
     .argument('<command...>')
-    .option('-n, --number <n>', 'which running task, 1 is the first', positive, 1)
+    .option(...numberOption)
     .option('-i, --interactive', 'pass standard input on')
     .option('-t, --tty', 'give the command a terminal')
-    .option('-u, --user <user>', 'as this user')
+    .option(...userOption)
     .passThroughOptions()
     .action(async (service: string, words: string[], options: { number: number; interactive?: boolean; tty?: boolean; user?: string }) => {
-      const { open, signal } = app()
       // `exec SERVICE -- COMMAND` and `exec SERVICE COMMAND` are the same.
       const command = words[0] === '--' ? words.slice(1) : words
-      const stage = await open()
-      const task = await runningTask(stage, service, options.number, signal)
-      const client = await stage.agents.client(task.host)
       const tty = options.tty === true
       const stdin = options.interactive === true || tty
-      const inputs = execInputs({ container: task.containerId, command, tty, stdin, user: options.user ?? '' })
-      if (tty && process.stdin.isTTY) process.stdin.setRawMode(true)
-      try {
-        for await (const { output } of client.container.exec(inputs, { signal })) {
-          if (output?.$case === 'stdout') process.stdout.write(output.value)
-          if (output?.$case === 'stderr') process.stderr.write(output.value)
-          if (output?.$case === 'exitCode') process.exitCode = output.value
-        }
-      } finally {
-        if (tty && process.stdin.isTTY) process.stdin.setRawMode(false)
-        process.stdin.destroy()
-      }
+      process.exitCode = await runInside(app(), { service, number: options.number, command, tty, stdin, user: options.user ?? '' })
     })
-}
-
-interface ExecRequest {
-  readonly container: string
-  readonly command: string[]
-  readonly tty: boolean
-  readonly stdin: boolean
-  readonly user: string
-}
-
-async function* execInputs(request: ExecRequest): AsyncGenerator<ExecInput> {
-  const size = request.tty ? { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 } : undefined
-  yield { input: { $case: 'start', value: { ...request, environment: {}, size } } }
-  if (!request.stdin) return
-  for await (const chunk of process.stdin) yield { input: { $case: 'stdin', value: Buffer.from(chunk as Uint8Array) } }
-  yield { input: { $case: 'closeStdin', value: true } }
+  program
+    .command('shell')
+    .description('a shell in the running container of a service: ash, bash or sh')
+    .argument('<service>')
+    .option(...numberOption)
+    .option(...userOption)
+    .action(async (service: string, { number, user = '' }: { number: number; user?: string }) => {
+      const tty = process.stdin.isTTY === true && process.stdout.isTTY === true
+      process.exitCode = await runInside(app(), { service, number, command: ['sh', '-c', anyShell], tty, stdin: true, user })
+    })
 }

@@ -13,12 +13,16 @@ export async function anyManager(stage: Stage, signal: AbortSignal) {
   throw new HiveError('unreachable', `no manager of stage ${stage.site.stage}'s swarm answers`, { hint: 'see `hivecoord status`' })
 }
 
+/** Throws HiveError 'not-found' for a service the inventory does not know. */
+export function knownService(stage: Stage, service: string): void {
+  const { services } = stage.site
+  if (services.some(({ name }) => name === service)) return
+  throw new HiveError('not-found', `stage ${stage.site.stage} has no service ${service}`, { hint: `it has ${services.map(({ name }) => name).join(', ')}` })
+}
+
 /** Running tasks of a service, by slot. Throws HiveError 'not-found' for a service the inventory does not know. */
 export async function runningTasks(stage: Stage, service: string, signal: AbortSignal): Promise<readonly (TaskInfo & { readonly host: string })[]> {
-  if (!stage.site.services.some(({ name }) => name === service))
-    throw new HiveError('not-found', `stage ${stage.site.stage} has no service ${service}`, {
-      hint: `it has ${stage.site.services.map(({ name }) => name).join(', ')}`,
-    })
+  knownService(stage, service)
   const manager = await anyManager(stage, signal)
   const { tasks } = await manager.service.tasks({ service, runningOnly: true }, { signal })
   const hostOf = (node: string): string => stage.site.hosts.find(({ shortName }) => shortName === node)?.name ?? node

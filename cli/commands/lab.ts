@@ -1,11 +1,12 @@
-/** `hivecoord lab …`: the power and network cables of hosts that this machine itself makes, for drills on the private stage. */
+/** `hivecoord lab …`: power, network cables and loss of hosts that this machine itself makes, for drills on the private stage. */
 import type { Command } from 'commander'
 import { HiveError } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
+import { askForName } from './ask.ts'
 import { findHost } from './find-host.ts'
 
 export function registerLab(program: Command, app: () => App): void {
-  const lab = program.command('lab').description('power and cables of hosts that this machine makes (nspawn stages)')
+  const lab = program.command('lab').description('power, cables and loss of hosts that this machine makes (nspawn stages)')
   lab
     .command('power')
     .description('switch a host off as a power cut does, or on')
@@ -33,6 +34,27 @@ export function registerLab(program: Command, app: () => App): void {
       if (cable === undefined) throw unsupported(stage.site.effectiveProvider)
       await cable({ site: stage.site, state: stage.state, emit: (event) => renderer.event(event), signal }, host, oneOf(action, ['unplug', 'plug']))
       renderer.result({ host, cable: action }, `${host}: cable ${action === 'plug' ? 'plugged in' : 'unplugged'}`)
+    })
+  lab
+    .command('lose')
+    .description('take a host away with its disk, as a fire does')
+    .argument('<host>')
+    .option('-y, --yes', 'do not ask')
+    .action(async (name: string, options: { yes?: boolean }) => {
+      const { open, signal, renderer } = app()
+      const stage = await open()
+      const host = findHost(stage.site, name)
+      const lose = stage.provider.lose?.bind(stage.provider)
+      if (lose === undefined) throw unsupported(stage.site.effectiveProvider)
+      if (options.yes !== true)
+        await askForName(`This removes ${host.name} with everything on its disk.`, host.shortName, {
+          unasked: `lab lose removes all that is on ${host.name}`,
+          hint: 'add --yes to mean it',
+          refused: `${host.name} is as it was`,
+          signal,
+        })
+      await lose({ site: stage.site, state: stage.state, emit: (event) => renderer.event(event), signal }, host.name)
+      renderer.result({ host: host.name, lost: true }, `${host.name} is lost, with its disk`)
     })
 }
 

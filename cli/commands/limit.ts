@@ -28,3 +28,14 @@ export function parseLimit(site: Site, text: string | undefined): Limit {
   const given = (set: ReadonlySet<string>): ReadonlySet<string> | undefined => (set.size === 0 ? undefined : set)
   return { hosts: given(hosts), services: given(services), volumes: given(volumes) }
 }
+
+/** Names that are separated by commas. */
+export const splitNames = (text: string | undefined): readonly string[] => (text ?? '').split(',').flatMap((part) => (part.trim() === '' ? [] : [part.trim()]))
+
+/** Services that `--allow` names. Throws HiveError 'invalid-input' for one that the stage does not have. */
+export function allowedServices(site: Site, text: string | undefined): ReadonlySet<string> {
+  const allowed = splitNames(text)
+  const unknown = allowed.find((name) => !site.services.some((service) => service.name === name))
+  if (unknown !== undefined) throw new HiveError('invalid-input', `--allow names ${unknown}, which is no service of stage ${site.stage}`)
+  return new Set(allowed)
+}

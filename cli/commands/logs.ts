@@ -1,10 +1,10 @@
-/** `hivecoord logs SERVICE`: what the service's running containers wrote, from the hosts where they run. */
-import { type Command, InvalidArgumentError } from 'commander'
-import pc from 'picocolors'
-import { reportOf } from '../../coordinator/client/errors.ts'
-import { messageOf } from '../../proto/errors.ts'
+/** `hivecoord logs SERVICE`: from the files on the repository server, or from the containers that run. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Site } from '../../coordinator/inventory/site.ts'
+import { HiveError, messageOf } from '../../proto/errors.ts'
 import type { App } from '../app.ts'
-import { noRunningTask, runningTasks } from './find-container.ts'
+import { showCollectedLogs } from './collected-logs.ts'
+import { showContainerLogs } from './container-logs.ts'
 import { positive } from './numbers.ts'
 
 /** "10m", "2h", "1d" ago, or a time that Date understands. */
@@ -24,42 +24,67 @@ function parsePattern(text: string): RegExp {
   }
 }
 
+const linesByDefault = 100
+
+type Source = 'containers' | 'repository'
+
+interface LogOptions {
+  readonly follow?: boolean
+  readonly since?: Date
+  readonly tail?: number
+  readonly grep?: RegExp
+  readonly from?: Source
+  readonly errors?: boolean
+}
+
 export function registerLogs(program: Command, app: () => App): void {
   program
     .command('logs')
-    .description('show what the running containers of a service wrote')
+    .description('show what a service logged')
     .argument('<service>')
     .option('-f, --follow', 'go on as more comes')
     .option('--since <time>', '10m, 2h, 1d or a time', parseSince)
-    .option('--tail <n>', 'only the last lines of each container', positive, 100)
+    .option('--tail <n>', `only the last lines (${linesByDefault}; with --since all)`, positive)
     .option('--grep <regex>', 'only lines that match', parsePattern)
-    .action(async (service: string, options: { follow?: boolean; since?: Date; tail: number; grep?: RegExp }) => {
-      const { open, signal, renderer, options: global } = app()
-      const stage = await open()
-      const tasks = await runningTasks(stage, service, signal)
-      if (tasks.length === 0) throw noRunningTask(service)
-      const width = Math.max(0, ...tasks.map((task) => task.node.length))
-      await Promise.all(
-        tasks.map(async (task) => {
-          const fromHost = async (): Promise<void> => {
-            const reached = await stage.agents.reach(task.host, signal)
-            if ('error' in reached) throw reached.error
-            const request = { container: task.containerId, follow: options.follow === true, tail: options.tail, since: options.since, timestamps: false }
-            for await (const line of reached.client.container.logs(request, { signal })) {
-              if (options.grep !== undefined && !options.grep.test(line.line)) continue
-              if (global.output === 'json')
-                process.stdout.write(`${JSON.stringify({ service, host: task.host, at: line.at, stderr: line.stderr, line: line.line })}\n`)
-              else
-                process.stdout.write(`${tasks.length > 1 ? pc.cyan(`${task.node.padEnd(width)} `) : ''}${pc.dim(line.at?.toISOString() ?? '')} ${line.line}\n`)
-            }
-          }
-          // One host that is away does not take the others' lines along.
-          await fromHost().catch((error: unknown) => {
-            if (signal.aborted) throw error
-            renderer.error(reportOf(error, task.host))
-            process.exitCode = 1
-          })
-        }),
-      )
+    .option('--errors', 'only what monitor_error found')
+    .addOption(
+      new Option('--from <where>', 'files on the repository server, or the containers that run; without it the files where there are any').choices([
+        'repository',
+        'containers',
+      ]),
+    )
+    .action(async (service: string, options: LogOptions) => {
+      const given = app()
+      const stage = await given.open()
+      const wish = {
+        follow: options.follow === true,
+        since: options.since,
+        tail: options.tail ?? (options.since === undefined ? linesByDefault : 0),
+        grep: options.grep,
+        errors: options.errors === true,
+      }
+      if (wish.errors && options.from === 'containers')
+        throw new HiveError('invalid-input', 'errors are found on the repository server', { hint: 'leave out --from' })
+      const first = options.from ?? (wish.errors ? 'repository' : usualSource(stage.site, service))
+      if (first === 'containers') return showContainerLogs(given, stage, service, wish)
+      let shown = false
+      try {
+        await showCollectedLogs(given, stage, service, wish, () => {
+          shown = true
+        })
+      } catch (error) {
+        if (shown || options.from !== undefined || wish.errors || !hasNothing(error)) throw error
+        given.renderer.event({ code: 'notice', message: `the containers that run, since the repository server does not tell: ${error.message}` })
+        await showContainerLogs(given, stage, service, wish)
+      }
     })
 }
+
+/** A service that logs elsewhere has no file. One that the inventory does not know has no container, and perhaps none. */
+export function usualSource(site: Pick<Site, 'services' | 'hosts'>, service: string): Source {
+  const found = site.services.find(({ name }) => name === service)
+  return found !== undefined && found.logging === undefined && site.hosts.some(({ isRepository }) => isRepository) ? 'repository' : 'containers'
+}
+
+/** The server is away, has no such log, or an agent that does not know the question. */
+const hasNothing = (error: unknown): error is HiveError => error instanceof HiveError && ['unreachable', 'not-found', 'unsupported'].includes(error.code)

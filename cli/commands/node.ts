@@ -1,9 +1,11 @@
 /** `hivecoord node …`: typed operations on one host, for repair by hand. The same executors as a deploy. */
 import type { Command } from 'commander'
 import type { AgentClient } from '../../coordinator/client/agent-client.ts'
+import { answering } from '../../coordinator/client/site-agents.ts'
 import type { App } from '../app.ts'
 import { columns } from '../render/format.ts'
 import { findHost } from './find-host.ts'
+import { registerAvailability } from './node-availability.ts'
 import { positive } from './numbers.ts'
 
 interface Asked {
@@ -18,9 +20,8 @@ export function registerNode(program: Command, app: () => App): void {
   const on = async (name: string, work: (asked: Asked) => Promise<void>): Promise<void> => {
     const { open, signal, renderer, options } = app()
     const stage = await open()
-    const reached = await stage.agents.reach(findHost(stage.site, name).name, signal)
-    if ('error' in reached) throw reached.error
-    await work({ client: reached.client, signal, json: options.output === 'json', result: (data, text) => renderer.result(data, text) })
+    const client = await answering(stage.agents, findHost(stage.site, name).name, signal)
+    await work({ client, signal, json: options.output === 'json', result: (data, text) => renderer.result(data, text) })
   }
   const command = (
     name: string,
@@ -109,13 +110,5 @@ export function registerNode(program: Command, app: () => App): void {
     },
     ['<service>'],
   )
-  command(
-    'availability',
-    'let a swarm node run tasks (active), keep what it has (pause), or move them away (drain)',
-    async ({ client, signal, result }, [target, availability]) => {
-      const done = await client.swarm.setAvailability({ node: target ?? '', availability: availability ?? '' }, { signal })
-      result(done, done.changed ? done.reason : 'no change')
-    },
-    ['<node>', '<active|pause|drain>'],
-  )
+  registerAvailability(node, app)
 }

@@ -16,3 +16,9 @@ export function seconds(text: string): number {
   if (value === 0) throw new InvalidArgumentError('write a number and a unit: 90s, 30m, 2h, 1d')
   return value
 }
+
+/** A port; 0 is any that is free. */
+export function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('write a number from 0 to 65535')
+  return Number(text)
+}

@@ -32,3 +32,6 @@ export function chosenPhases({ from, only }: PhaseOptions): readonly PhaseName[]
   if (only !== undefined) return phaseNames.filter((name) => only.includes(name))
   return from === undefined ? phaseNames : phaseNames.slice(phaseNames.indexOf(from))
 }
+
+/** Whether the registry gets what the inventory says: only a run on all hosts is sure to reach its server. */
+export const setsUpRegistry = (options: PhaseOptions): boolean => options.limit === undefined && chosenPhases(options).includes('setup-hosts')

@@ -7,7 +7,7 @@ import { foundExitCode } from '../exit-codes.ts'
 import { count, disruptionWords } from '../render/format.ts'
 import { errorLines, planLines } from '../render/lines.ts'
 import { parseLimit } from './limit.ts'
-import { chosenPhases, type PhaseOptions, withLimit, withPhaseChoice } from './phase-options.ts'
+import { chosenPhases, type PhaseOptions, setsUpRegistry, withLimit, withPhaseChoice } from './phase-options.ts'
 
 export function registerPlan(program: Command, app: () => App): void {
   const command = withLimit(withPhaseChoice(program.command('plan').description('show what a deploy would change; changes nothing')))
@@ -15,7 +15,7 @@ export function registerPlan(program: Command, app: () => App): void {
     .option('--exit-code', `exit with ${foundExitCode} where something would change, with 1 where something is blocked`)
     .action(async (options: PhaseOptions & { exitCode?: boolean }) => {
       const { open, renderer } = app()
-      const stage = await open({ plans: true })
+      const stage = await open({ plans: true, setsUpRegistry: setsUpRegistry(options) })
       const reports = await stage.plan({
         phases: chosenPhases(options),
         limit: parseLimit(stage.site, options.limit),

@@ -9,6 +9,14 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} m ${seconds % 60} s`
 }
 
+/** How long ago: "40 s", "3 h", "2 d". */
+export function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`
+}
+
 /** "1 change", "3 changes". */
 export const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
 
