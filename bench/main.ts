@@ -12,6 +12,7 @@ import { measureOurs } from './measure-ours.ts'
 import { measureVolumes, renderVolumes } from './mirrored-volumes.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { type Figures, inShort, type Measurement, machineLine, machineNow, render } from './report.ts'
+import { measureReporting, renderReporting } from './reporting.ts'
 import { BenchStage } from './stage.ts'
 
 const compared: SiteSize = { services: 50, hosts: 3 }
@@ -77,6 +78,10 @@ async function measured(options: Options): Promise<{ readonly figures: object; r
   if (options.failover) {
     const figures = { machine: machineNow(loadavg()[0] ?? 0), runs: await measureFailover(say) }
     return { figures, text: `${machineLine(figures.machine)}\n\n${renderFailover(figures.runs)}` }
+  }
+  if (options.reporting) {
+    const figures = { machine: machineNow(loadavg()[0] ?? 0), ...(await measureReporting(say)) }
+    return { figures, text: `${machineLine(figures.machine)}\n\n${renderReporting(figures)}` }
   }
   const figures = await measure(options)
   return { figures, text: render(figures) }

@@ -11,6 +11,8 @@ export interface Options {
   readonly volumes: boolean
   /** Only what a failover with a mirrored volume takes, on a fake DRBD. */
   readonly failover: boolean
+  /** Only what it takes the agents to report to Zabbix. */
+  readonly reporting: boolean
   /** Where the figures go as JSON. */
   readonly json: string | undefined
 }
@@ -23,6 +25,7 @@ export const usage = `npm run bench -- [options]
   --aws                only the plan of an aws stage and its calls, against an emulator of EC2; needs apt, no root
   --volumes            only 20 mirrored volumes on 3 hosts, built and looked at again, on a fake DRBD
   --failover           only a host with a mirrored volume that loses its power, several times, on a fake DRBD
+  --reporting          only what it takes the agents to report to Zabbix every 60 s, beside 50 services on 3 hosts
   --json FILE          write the figures there, too
 `
 
@@ -38,13 +41,14 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       aws: { type: 'boolean', default: false },
       volumes: { type: 'boolean', default: false },
       failover: { type: 'boolean', default: false },
+      reporting: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   if (values.help) return 'help'
-  if ([values.aws, values.volumes, values.failover].filter(Boolean).length > 1)
-    throw new RangeError('--aws, --volumes and --failover are measured one at a time')
+  if ([values.aws, values.volumes, values.failover, values.reporting].filter(Boolean).length > 1)
+    throw new RangeError('--aws, --volumes, --failover and --reporting are measured one at a time')
   return {
     services: numbers('--services', values.services ?? (values.quick ? '50' : '10,50,200'), 1, 999),
     hosts: numbers('--hosts', values.hosts ?? (values.quick ? '3' : '3,7'), 1, 15),
@@ -52,6 +56,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     aws: values.aws,
     volumes: values.volumes,
     failover: values.failover,
+    reporting: values.reporting,
     json: values.json,
   }
 }

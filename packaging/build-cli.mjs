@@ -68,7 +68,9 @@ function writeWhole(path, contents) {
 function removeOld(current) {
   for (const name of readdirSync(output)) {
     const path = join(output, name)
-    if (!current.has(path) && statSync(path).mtimeMs < Date.now() - 3_600_000) rmSync(path, { force: true })
+    // Another process that builds may rename its own meanwhile.
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (!current.has(path) && age > 3_600_000) rmSync(path, { force: true })
   }
 }
 
