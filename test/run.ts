@@ -1,5 +1,5 @@
 /**
- * Runs the test suites named on the command line (unit, ec2, packages, vm, lab; none: all) and closes with the line `N passed, N failed`.
+ * Runs the test suites named on the command line (unit, ec2, packages, vm, services, lab; none: all) and closes with the line `N passed, N failed`.
  * Where this machine can't hold a suite it runs the rest and says what it left out. What runs beside what is decided by schedule.ts.
  */
 import { spawn } from 'node:child_process'
@@ -16,32 +16,42 @@ import { ec2Obstacle } from './ec2/obstacle.ts'
 import { labObstacle } from './lab/obstacle.ts'
 import { packagesObstacle } from './packages/obstacle.ts'
 import { type CpuTimes, idleBetween, inOrder, type Job, startable } from './schedule.ts'
+import { servicesObstacle } from './services/obstacle.ts'
 import { vmObstacle } from './vm/obstacle.ts'
 
 const folder = import.meta.dirname
 const root = join(folder, '..')
 /** In the order in which they are taken up. */
-const suites = ['unit', 'ec2', 'packages', 'vm', 'lab'] as const
+const suites = ['unit', 'ec2', 'packages', 'vm', 'services', 'lab'] as const
 type Suite = (typeof suites)[number]
 const obstacles: Readonly<Partial<Record<Suite, () => string | undefined>>> = {
   ec2: ec2Obstacle,
   packages: packagesObstacle,
   vm: vmObstacle,
+  services: servicesObstacle,
   lab: labObstacle,
 }
 /** Files that take minutes, the longest first, so that none of them is left alone at the end. */
 const longest: readonly string[] = [
+  'vm/ingress',
+  'lab/repository',
   'lab/drbd-failover',
+  'lab/chaos',
   'lab/faults',
   'lab/aws-deploy',
+  'lab/guard',
   'lab/resume',
+  'lab/follower',
   'lab/drbd-build',
   'lab/agent-upgrade',
+  'lab/certs',
   'lab/phases',
   'lab/ssh-transport',
-  'lab/failover',
   'lab/example',
 ]
+
+/** Files whose hosts have kernels of their own: they would starve beside others, and others beside them. */
+const alone: ReadonlySet<string> = new Set(['vm/ingress'])
 
 const named = process.argv.slice(2)
 for (const name of named.filter((one) => !suites.some((suite) => suite === one))) {
@@ -84,7 +94,7 @@ process.exit(totals.failed === 0 ? 0 : 1)
 function jobsOf(suite: Suite): readonly Job[] {
   if (suite === 'unit') return [{ suite, name: suite }]
   const files = globSync(`${suite}/**/*.test.ts`, { cwd: folder }).sort()
-  return files.map((file) => ({ suite, name: file.replace(/\.test\.ts$/, '') }))
+  return files.map((file) => file.replace(/\.test\.ts$/, '')).map((name) => ({ suite, name, alone: alone.has(name) }))
 }
 
 function machine(): Parameters<typeof startable>[2] {

@@ -4,6 +4,8 @@ export interface Job {
   readonly suite: string
   /** Below test/, without `.test.ts`; the suite's own name where its files go together. */
   readonly name: string
+  /** It takes the whole machine: nothing runs beside it. */
+  readonly alone?: boolean
 }
 
 export interface Machine {
@@ -25,10 +27,16 @@ const memoryOfSite = 3 * 1024 ** 3
 /** A site takes all processors while it is deployed first: the next one begins when that has shown in `idle`. */
 const pauseBetweenSites = 20_000
 
-/** The jobs that begin now. Of those that keep a processor busy one goes after the other; sites come beside them, more of them where processors have nothing to do. */
+/**
+ * The jobs that begin now. One that is alone begins when it is the first and nothing runs. Of those that keep a processor busy one goes after the
+ * other; sites come beside them, more of them where processors have nothing to do.
+ */
 export function startable(waiting: readonly Job[], running: readonly Job[], machine: Machine): readonly Job[] {
+  const [first] = waiting
+  if (running.some(({ alone }) => alone === true)) return []
+  if (first?.alone === true) return running.length === 0 ? [first] : []
   const isSite = ({ suite }: Job): boolean => suite === sites
-  const busy = running.some((job) => !isSite(job)) ? undefined : waiting.find((job) => !isSite(job))
+  const busy = running.some((job) => !isSite(job)) ? undefined : waiting.find((job) => !isSite(job) && job.alone !== true)
   const standing = running.filter(isSite).length
   const site = maySiteStart(standing, machine) ? waiting.find(isSite) : undefined
   return [busy, site].filter((job) => job !== undefined)

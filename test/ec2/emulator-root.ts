@@ -1,4 +1,5 @@
 /** Unpacks the EC2 emulator (moto) and a Python for it from Debian's packages into the cache. Nothing is installed; root is not needed. */
+import { compiled } from '../support/python-root.ts'
 import { unpackedPackages } from '../support/unpacked-packages.ts'
 
 /** Debian 12 has no moto. What is pure Python can come from the next release; C extensions belong to their Python. */
@@ -19,4 +20,4 @@ const packages = [...fromEmulatorSuite.map((name) => `python3-${name}/${emulator
 
 /** The root that holds usr/bin/python3.11 and its modules, made first where it is not there: half a minute, 150 MB. */
 export const ensureEmulatorRoot = (signal: AbortSignal): Promise<string> =>
-  unpackedPackages({ name: 'moto', packages, suites: [emulatorSuite], useless: ['usr/share', 'etc', 'var'] }, signal)
+  unpackedPackages({ name: 'moto', packages, suites: [emulatorSuite], useless: ['usr/share', 'etc', 'var'], finish: compiled }, signal)

@@ -1,7 +1,6 @@
 /** The EC2 emulator (moto_server) as a child process on a free port of 127.0.0.1. */
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { interpreterOf, pythonEnvironment } from '../support/python-root.ts'
 import { ensureEmulatorRoot } from './emulator-root.ts'
 
 const images = new URL('../fixtures/ec2/amis.json', import.meta.url).pathname
@@ -33,22 +32,10 @@ export interface Emulator {
 /** Starts it, with checks of images, instance types and key names switched on. Throws with its output where it doesn't start. */
 export async function startEmulator(signal: AbortSignal): Promise<Emulator> {
   const root = await ensureEmulatorRoot(signal)
-  const libraries = ['usr/lib', 'lib'].flatMap((lib) =>
-    readdirSync(join(root, lib))
-      .filter((name) => name.endsWith('-linux-gnu'))
-      .map((name) => join(root, lib, name)),
-  )
-  const child = spawn(join(root, 'usr/bin/python3.11'), ['-s', '-c', program], {
+  const child = spawn(interpreterOf(root), ['-s', '-c', program], {
     stdio: ['pipe', 'ignore', 'pipe'],
     env: {
-      PATH: '/usr/bin:/bin',
-      HOME: '/nonexistent',
-      LANG: 'C.UTF-8',
-      LD_LIBRARY_PATH: libraries.join(':'),
-      PYTHONHOME: join(root, 'usr'),
-      PYTHONPATH: join(root, 'usr/lib/python3/dist-packages'),
-      // The cache may belong to someone else, and stays as it was made.
-      PYTHONDONTWRITEBYTECODE: '1',
+      ...pythonEnvironment(root),
       MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION: '1',
       MOTO_ENABLE_KEYPAIR_VALIDATION: '1',
       MOTO_ENABLE_AMI_VALIDATION: '1',

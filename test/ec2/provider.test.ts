@@ -32,6 +32,7 @@ import {
 } from '@aws-sdk/client-ec2'
 import { unanswered } from '../../coordinator/bootstrap/build-infra.ts'
 import type { Site } from '../../coordinator/inventory/site.ts'
+import { discardInstance } from '../../coordinator/providers/aws/discard.ts'
 import { fingerprintOf } from '../../coordinator/providers/aws/key-fingerprint.ts'
 import type { AwsFound } from '../../coordinator/providers/aws/observe.ts'
 import { planAws } from '../../coordinator/providers/aws/plan.ts'
@@ -360,6 +361,31 @@ suite('drift', () => {
     assert.deepEqual(after.actions, [])
     assert.equal(instanceOf(after.found, host).disks.get('/dev/sdb')?.volumeId, disk)
     assert.equal((await accountOf(past)).volumes.length, exampleAccount.volumes.length)
+  })
+
+  test('a host whose machine is given up leaves the others alone, and comes back with its disk and its address', async () => {
+    await stage.apply()
+    const { found } = await stage.plan()
+    const disk = instanceOf(found, host).disks.get('/dev/sdb')?.volumeId
+    ec2.front.forget()
+    const work = { api: stage.api, want, found, signal: new AbortController().signal, say: () => undefined }
+    await discardInstance(work, host)
+    assert.deepEqual(
+      actionsOf().filter((action) => !action.startsWith('CreateTags')),
+      ['TerminateInstances'],
+    )
+    await discardInstance({ ...work, found: (await stage.plan()).found }, host)
+    assert.equal(actionsOf().filter((action) => action === 'TerminateInstances').length, 1, 'it is gone already')
+    const { actions, made } = await stage.apply()
+    assert.deepEqual(idsOf(actions), [`aws/instance@${host}`, `aws/address@${host}`])
+    assert.deepEqual(
+      made.filter(({ isNew }) => isNew).map(({ name }) => name),
+      [host],
+    )
+    const after = await stage.plan()
+    assert.equal(instanceOf(after.found, host).privateIp, instanceOf(found, host).privateIp)
+    assert.equal(instanceOf(after.found, host).disks.get('/dev/sdb')?.volumeId, disk)
+    assert.deepEqual(after.actions, [])
   })
 
   test('two disks that could be the mirrored one stop it', async () => {

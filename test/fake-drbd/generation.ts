@@ -61,6 +61,9 @@ function compareEqual(self: Side, peer: Side): Comparison {
   if (self.meta.consistent && !peer.meta.consistent) return { strategy: dirty ? 'source-use-bitmap' : 'source-set-bitmap', rule: 'lost-quorum' }
   if (!self.meta.consistent && peer.meta.consistent) return { strategy: dirty ? 'target-use-bitmap' : 'target-set-bitmap', rule: 'lost-quorum' }
   if (dirty && self.device.crashedPrimary !== peer.device.crashedPrimary) {
+    const upToDate = self.device.disk === 'UpToDate'
+    // A peer that is outdated knows itself that the other one went on without it, also where that one has crashed since.
+    if (upToDate !== (peer.device.disk === 'UpToDate')) return { strategy: upToDate ? 'source-use-bitmap' : 'target-use-bitmap', rule: 'lost-quorum' }
     return { strategy: self.device.crashedPrimary ? 'target-use-bitmap' : 'source-use-bitmap', rule: 'lost-quorum' }
   }
   if (dirty && self.device.crashedPrimary) return { strategy: self.nodeId < peer.nodeId ? 'source-use-bitmap' : 'target-use-bitmap', rule: 'both-off' }

@@ -57,8 +57,9 @@ function running(state: ClusterState): { end: End; other: End }[] {
   return [...allEnds(state)].flatMap((end) => {
     if (!ACTIVE.has(end.peer.replication) || end.peer.sync === undefined) return []
     const other = liveEnd(state, end)
-    // a source that is itself being filled has nothing to give meanwhile
-    return other === undefined || other.resource.device?.disk === 'Inconsistent' ? [] : [{ end, other }]
+    // a source that is itself being filled has nothing to give meanwhile; a verification reads on
+    const empty = end.peer.replication === 'SyncTarget' && other?.resource.device?.disk === 'Inconsistent'
+    return other === undefined || empty ? [] : [{ end, other }]
   })
 }
 

@@ -4,15 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { HiveEvent } from '../../coordinator/events.ts'
 import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { nodesReady, power, signalProcess } from './harness/breaking.ts'
 import { eventually, patience } from './harness/eventually.ts'
 import { type CommandOutcome, LabSite } from './harness/lab-site.ts'
-import { leftovers } from './harness/leftovers.ts'
-import { doctor, healthy, whole } from './harness/mirrored-volumes.ts'
+import { doctor, endMirrored, healthy, whole } from './harness/mirrored-volumes.ts'
 import { openIn, plan } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
@@ -32,10 +30,7 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
   })
 
   after(async () => {
-    const namespace = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
-    await site.destroy()
-    await drbd.stop()
-    assert.deepEqual(leftovers(namespace, drbd.folder), [])
+    await endMirrored(site, drbd)
   })
 
   const isWhole = (volume: string): Promise<void> => whole(site, hives, volume)
@@ -169,6 +164,40 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     assert.equal(generations(), before + 1)
   })
 
+  test('a volume that hive-builder made is taken over as it is: data, metadata and node ids stay, and nothing goes down', async () => {
+    const volume = 'old_data'
+    addVolume(volume)
+    const { volumes } = (await site.succeed(['inventory'])).result as { volumes: readonly { name: string; deviceId: number }[] }
+    const minor = volumes.find(({ name }) => name === volume)?.deviceId ?? 0
+    const onEach = (command: string): Promise<readonly string[]> => Promise.all(hives.map((host) => site.onHost(host, command)))
+    const [first = ''] = hives
+    await Promise.all(hives.map((host) => site.onHost(host, `cat > /etc/drbd.d/${volume}.res << 'END'\n${asHiveBuilder(volume, minor)}END`)))
+    await onEach(
+      `lvcreate --yes --virtualsize 32M --thinpool drbdpool --name ${volume} drbdvg && drbdadm create-md --force ${volume} && drbdadm adjust ${volume}`,
+    )
+    await eventually('they are connected', patience, async () => (await onEach(`drbdadm cstate ${volume}`)).every((text) => /^(Connected\s*){2}$/.test(text)))
+    await site.onHost(first, `drbdadm primary --force ${volume} && mkfs.ext4 -q /dev/drbd${minor}`)
+    await site.onHost(first, `mount /dev/drbd${minor} /mnt && echo 'older than hivecoord' > /mnt/note && umount /mnt && drbdadm secondary ${volume}`)
+    await isWhole(volume)
+    const dataOf = (host: string): Promise<string> =>
+      site.onHost(host, `mount /dev/drbd${minor} /mnt && cat /mnt/note && umount /mnt && drbdadm secondary ${volume} 2>&1 || true`)
+    const found = async () => ({
+      generations: generations(),
+      disruptive: drbd.log().match(/drbdsetup (down|detach|attach|disconnect|new-minor|del-minor) /g)?.length,
+      // The UUID in its superblock, past what the host may have read before.
+      fileSystem: await site.onHost(first, `dd if=/dev/drbdvg/${volume} iflag=direct bs=4096 count=1 status=none | od -An -tx1 -j1128 -N16`),
+    })
+    const before = await found()
+    assert.doesNotMatch(before.fileSystem, /^[ 0\n]*$/)
+
+    await site.succeed(['build-volumes'])
+    await isWhole(volume)
+    assert.deepEqual(await found(), before)
+    for (const host of hives) assert.match(await dataOf(host), /^older than hivecoord$/m)
+    for (const text of await onEach(`cat /etc/drbd.d/hive/${volume}.res.previous`)) assert.match(text, /sndbuf-size 1048576/)
+    await nothingToDo()
+  })
+
   test('a disk that was replaced is made anew and filled from the others', async () => {
     await drbd.replaceDisk('p-hive1', 'records_data')
     await eventually('its loss is seen', patience, async () => /Diskless|Failed/.test(await site.onHost('p-hive1.mirror', 'drbdadm dstate records_data')))
@@ -255,6 +284,17 @@ suite('making mirrored volumes', { skip: labObstacle() ?? false }, () => {
     assert.match(openIn(await plan(site, '--only', 'build-volumes')).join('\n'), /ledger_data has \d+ bytes.*a volume is not made smaller/)
   })
 })
+
+/** A resource file with the options that hive-builder writes: no secret, node ids in the order of the names. */
+const asHiveBuilder = (volume: string, minor: number): string => {
+  const host = (name: string, index: number): string =>
+    `  on ${name} { address 10.88.0.${4 + index}:${7000 + minor}; node-id ${index}; volume 0 { device minor ${minor}; disk /dev/drbdvg/${volume}; meta-disk internal; } }\n`
+  const options = '  options { quorum majority; on-no-quorum io-error; }\n'
+  const disk =
+    '  disk { disk-flushes yes; md-flushes yes; c-plan-ahead 1; c-max-rate 1024000; c-delay-target 1; c-fill-target 1M; rs-discard-granularity 1048576; }\n'
+  const mesh = `  connection-mesh { hosts ${hives.join(' ')}; net { max-buffers 16000; max-epoch-size 16000; sndbuf-size 1048576; } }\n`
+  return `resource ${volume} {\n${options}${disk}${hives.map(host).join('')}${mesh}}\n`
+}
 
 /** Bit 24 of the capabilities that processes of this machine, and so of its hosts, can have. */
 const mayResizeExt4 = (): boolean => {

@@ -3,15 +3,12 @@
  * it runs next, and hosts that come back are filled again by themselves. The tests build on each other.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { type FakeDrbd, startFakeDrbd } from '../fake-drbd/lab/start.ts'
 import { cable, nodesReady, power } from './harness/breaking.ts'
 import { eventually, patience } from './harness/eventually.ts'
 import { LabSite } from './harness/lab-site.ts'
-import { leftovers } from './harness/leftovers.ts'
-import { doctor, healthy, whole } from './harness/mirrored-volumes.ts'
+import { doctor, endMirrored, healthy, whole } from './harness/mirrored-volumes.ts'
 import { nothingLeft } from './harness/plans.ts'
 import { Records } from './harness/records.ts'
 import { tinyImageFolder } from './harness/tiny-image.ts'
@@ -34,10 +31,7 @@ suite('a mirrored volume', { skip: labObstacle() ?? false }, () => {
 
   after(async () => {
     records.stop()
-    const namespace = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
-    await site.destroy()
-    await drbd.stop()
-    assert.deepEqual(leftovers(namespace, drbd.folder), [])
+    await endMirrored(site, drbd)
   })
 
   const others = (host: string): [string, string] => hives.filter((name) => name !== host) as [string, string]

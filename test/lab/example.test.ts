@@ -67,6 +67,21 @@ test('a changed role builds its own image again and updates its own service', as
   await pageHas('10.88.0.4', /second edition/)
 })
 
+test('the database is backed up, proven in a container of its own, and restored', async () => {
+  await site.succeed(['backup', 'run', 'pdnsdb'])
+  await site.succeed(['backup', 'verify', 'pdnsdb'])
+  const drill = await site.run(['backup', 'drill', 'pdnsdb'])
+  assert.equal(drill.code, 0, JSON.stringify([drill.result, drill.events]))
+  await site.succeed(['exec', 'pdnsdb', '--', 'mariadb', '-e', 'DROP TABLE records', 'powerdns'])
+  // What would have looked like a dump, smaller than the last one.
+  await site.succeed(['exec', 'pdnsdb', '--', 'sh', '-c', 'chmod a-x /usr/bin/mariadb-dump'])
+  const spoiled = await site.run(['backup', 'run', 'pdnsdb'])
+  assert.equal(spoiled.code, 1)
+  await site.succeed(['backup', 'restore', 'pdnsdb', '--confirm', 'pdnsdb'])
+  await site.succeed(['exec', 'pdnsdb', '--', 'sh', '-c', 'chmod a+x /usr/bin/mariadb-dump'])
+  assert.equal(await eventually('the record', 90_000, () => answers('10.88.0.5', 'asked.example.com')), 'seen')
+})
+
 test('the database keeps its data when its container dies', async () => {
   await site.succeed(['exec', 'powerdns', '--', 'pdnsutil', 'add-record', 'example.com', 'kept', 'TXT', '"kept"'])
   const tasks = await site.succeed(['call', 'p-hive0', 'ServiceService/Tasks', '{"service":"pdnsdb","runningOnly":true}'])

@@ -37,6 +37,8 @@ before(async () => {
   ca = await SiteCa.make('package test')
   const admin = await ca.issue('hive:admin', 'somebody')
   for (const [file, content] of Object.entries({ 'ca.pem': ca.pem, 'cert.pem': admin.cert, 'key.pem': admin.key })) writeFileSync(join(work, file), content)
+  // A host that a killed run left here has an agent with its site.
+  takeDown()
   const made = JSON.parse(await run([process.execPath, hosts, 'up', prefix, '1'])) as { hosts: { leader: number }[] }
   leader = made.hosts[0]?.leader ?? 0
   assert.ok(leader > 0)

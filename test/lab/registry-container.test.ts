@@ -67,9 +67,9 @@ suite('a registry in a container', { skip: labObstacle() ?? false }, () => {
 
   test('another password makes it anew with the images it has', async () => {
     const [made, before] = [await containerId(), await password()]
-    writeFileSync(join(site.contextDir, 'registry_password'), 'another-password')
+    writeFileSync(join(site.contextDir, 'registry_login_password'), 'another-password')
     assert.ok(openIn(await plan(site)).some((line) => line.startsWith(`${step}: change: /etc/docker/registry/htpasswd differs`)))
-    assert.deepEqual(changedBy(await site.succeed(['deploy'])), [step])
+    assert.deepEqual(changedBy(await site.succeed(['deploy'])), [`setup-hosts/registry-upkeep@${repository}`, step])
     assert.notEqual(await containerId(), made)
     assert.notEqual(await password(), before)
     assert.deepEqual(openIn(await plan(site)), [])
@@ -82,6 +82,21 @@ suite('a registry in a container', { skip: labObstacle() ?? false }, () => {
     assert.notEqual(await containerId(), made)
     assert.equal((await site.onHost(repository, 'docker images -q hive-registry | wc -l')).trim(), '1')
     assert.deepEqual(openIn(await plan(site)), [])
+  })
+
+  test('old builds go from it, and what nobody refers to then', async () => {
+    const file = join(site.folder, 'roles/page/tasks/main.yml')
+    writeFileSync(file, '- raw: echo again > /srv/index.html\n')
+    await site.succeed(['deploy'])
+    // What docker would take the service back to is in use.
+    await site.onHost(hive, 'docker service update -q --detach --force web')
+    const { builds, freedBytes } = (await site.succeed(['images', 'prune', '--keep', '1'])).result as {
+      readonly builds: readonly { readonly removed: boolean }[]
+      readonly freedBytes: number
+    }
+    assert.equal(builds.filter(({ removed }) => removed).length, 1)
+    assert.ok(freedBytes > 0)
+    await eventually('nothing to change', 60_000, async () => openIn(await plan(site)).length === 0 || undefined)
   })
 
   test('it was removed: the plan says so, and a deploy brings it back', async () => {

@@ -1,7 +1,8 @@
 /** Agents that only ssh reaches: a whole deploy through it, and what becomes of it when hosts, tunnels and coordinators die. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -180,10 +181,10 @@ suite('agents behind ssh', { skip: labObstacle() ?? false }, () => {
 
   test('a coordinator that is killed leaves no ssh behind, also to a host that is gone, and its folder goes with the next one', async () => {
     const coordinator = new Coordinator()
-    await coordinator.ask({ do: 'reach' })
-    assert.equal(coordinator.tunnels().size, names.length)
-    const folders = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`hive-ssh.${coordinator.child.pid}.`))
-    assert.equal(folders().length, 1)
+    const { messages } = await coordinator.ask<Reached>({ do: 'reach' })
+    assert.deepEqual([...coordinator.tunnels().keys()].sort(), names, JSON.stringify(messages))
+    const foldersOf = ({ child }: Coordinator) => readdirSync(tmpdir()).filter((name) => name.startsWith(`hive-ssh.${child.pid}.`))
+    assert.equal(foldersOf(coordinator).length, 1)
     await power(site, 'off', host)
     coordinator.end()
     await eventually('the tunnels to hosts that are on have ended', patience, async () => [...tunnelsOf().keys()].every((name) => name === host))
@@ -191,10 +192,13 @@ suite('agents behind ssh', { skip: labObstacle() ?? false }, () => {
     await power(site, 'on', host)
     const next = new Coordinator()
     await next.ask({ do: 'reach' })
-    assert.deepEqual(folders(), [])
+    assert.deepEqual(foldersOf(coordinator), [])
+    assert.equal(foldersOf(next).length, 1)
+    const closed = once(next.child, 'close')
     next.child.stdin?.end()
-    await new Promise((resolve) => next.child.once('close', resolve))
-    assert.equal(tunnelsOf().size, 0)
-    assert.ok(!existsSync(join(tmpdir(), `hive-ssh.${next.child.pid}`)))
+    await closed
+    assert.deepEqual(foldersOf(next), [])
+    // They end by themselves when the process at their other side is gone.
+    await eventually('no tunnel is left', patience, async () => tunnelsOf().size === 0)
   })
 })

@@ -6,7 +6,7 @@ import { runInDnfRoot } from './harness/dnf-root.ts'
 
 const installed = [
   ...['ansible', 'ca-certificates', 'chrony', 'containerd.io', 'docker-ce', 'docker-ce-cli', 'hostname', 'iptables'],
-  ...['lvm2', 'python3', 'python3-libselinux', 'rsyslog', 'sudo', 'tzdata'],
+  ...['lvm2', 'python3', 'python3-libselinux', 'rsyslog', 'rsyslog-relp', 'sudo', 'tzdata'],
 ]
 
 suite('package sources and packages by dnf', () => {
@@ -45,5 +45,14 @@ suite('package sources and packages by dnf', () => {
     assert.ok(seen.changed.includes('telnet'))
     assert.deepEqual(seen.versions, ['docker-ce 1.0', 'docker-ce-cli 2.0'])
     assert.deepEqual(seen.stillHeld, { kind: 'ok' })
+  })
+
+  test('what is new is known once the lists are fetched, and then installed, but for what is held', () => {
+    const { pendingBefore, listsBefore, listsAfter, pending, pendingAfter } = seen.updates
+    assert.deepEqual(pendingBefore, { kind: 'ok' })
+    assert.equal(reason(listsBefore), 'what the package sources have may be newer than is known')
+    assert.deepEqual(listsAfter, { kind: 'ok' })
+    assert.equal(pending.kind === 'change' ? pending.after : pending.kind, 'docker-ce-cli')
+    assert.deepEqual(pendingAfter, { kind: 'ok' })
   })
 })

@@ -95,7 +95,7 @@ async function build(
     await run(['sh', '-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', debs, ...options, 'download', ...all], { timeout: 600_000, signal })
     for (const deb of readdirSync(debs)) {
       if (archives) renameSync(join(debs, deb), join(root, deb))
-      else await run(['dpkg', '-x', join(debs, deb), root], { signal })
+      else await run(['dpkg', '-x', join(debs, deb), root], { timeout: 300_000, signal })
     }
     for (const folder of useless) rmSync(join(root, folder), { recursive: true, force: true })
     await finish?.work(root, signal)
@@ -106,6 +106,7 @@ async function build(
 }
 
 async function withDependencies(options: readonly string[], packages: readonly string[], without: RegExp, signal: AbortSignal): Promise<readonly string[]> {
-  const { stdout } = await run(['apt-get', ...options, 'install', '-s', ...packages], { signal })
-  return [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name).filter((name) => !without.test(name))
+  const { stdout } = await run(['apt-get', ...options, 'install', '-s', ...packages], { timeout: 300_000, signal })
+  // With versions: of a package named with a suite, it is that suite's.
+  return [...stdout.matchAll(/^Inst (\S+) \((\S+)/gm)].filter(([, name = '']) => !without.test(name)).map(([, name, version]) => `${name}=${version}`)
 }

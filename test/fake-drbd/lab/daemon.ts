@@ -57,6 +57,8 @@ function carryOut(order: Order): unknown {
       return machine.raceOnReturn()
     case 'replaceDisk':
       return lab.replaceDisk(order.host, order.volume)
+    case 'fillPool':
+      return lab.fillPool(order.host, order.full)
     case 'renumber':
       return machine.renumber(order.host, order.path, order.nodeId)
     case 'run':

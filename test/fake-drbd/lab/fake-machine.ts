@@ -164,6 +164,11 @@ export class FakeMachine {
     else this.#cluster.event({ kind: 'disk', host, path, sizeKib, empty }, this.#now())
   }
 
+  /** A backing device fails, or works again, with what it holds. */
+  breakDisk(host: string, path: string, broken: boolean): void {
+    this.#cluster.event({ kind: 'disk-broken', host, path, broken }, this.#now())
+  }
+
   /** drbdmeta has written metadata, or wiped it (undefined). */
   metadataMade(host: string, path: string, maxPeers: number | undefined): void {
     this.#cluster.event(maxPeers === undefined ? { kind: 'wipe-metadata', host, path } : { kind: 'create-metadata', host, path, maxPeers }, this.#now())

@@ -1,4 +1,5 @@
 /** What modprobe, modinfo, lsmod, journalctl -k and dmesg say in a host of the fake DRBD. */
+import { release } from 'node:os'
 
 export interface FakeKernel {
   readonly host: string
@@ -14,7 +15,7 @@ export function kernelAnswer(kernel: FakeKernel, tool: string, argv: readonly st
     case 'modprobe':
       return argv.includes('drbd') ? '' : undefined
     case 'modinfo':
-      return argv.includes('drbd') ? modinfoAnswer(kernel.modinfo, argv) : undefined
+      return argv.includes('drbd') ? (hasModule(argv) ? modinfoAnswer(kernel.modinfo, argv) : '') : undefined
     case 'lsmod':
       return `Module                  Size  Used by\n${kernel.moduleLoaded ? 'drbd                 1036288  0\n' : ''}`
     case 'dmesg':
@@ -24,6 +25,12 @@ export function kernelAnswer(kernel: FakeKernel, tool: string, argv: readonly st
     default:
       return undefined
   }
+}
+
+/** The kernel that runs has it, and no other one. */
+function hasModule(argv: readonly string[]): boolean {
+  const at = argv.indexOf('-k')
+  return at < 0 || argv[at + 1] === release()
 }
 
 /** `modinfo drbd`, or one field of it (`-F FIELD`). */

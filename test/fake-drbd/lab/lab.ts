@@ -170,6 +170,12 @@ export class Lab {
     this.volumesOf(host).lose(volume)
   }
 
+  /** Nothing can be written to the host's pool any more, or can again. FAKE: all volumes in it fail at once, not as each is written to; LVM tells as before. */
+  fillPool(host: string, full: boolean): void {
+    for (const path of this.volumesOf(host).paths()) this.#machine.breakDisk(host, path, full)
+    this.note(`${host}: its pool ${full ? 'is full' : 'has room'}`)
+  }
+
   async answer({ host: name, tool, argv }: Call, reply: Reply): Promise<void> {
     this.discover()
     const host = this.#running.get(name)

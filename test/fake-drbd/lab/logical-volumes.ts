@@ -27,6 +27,11 @@ export class LogicalVolumes {
     return this.#lvm.volumes.some((volume) => volume.name === name)
   }
 
+  /** Of all volumes, as /dev/GROUP/NAME. */
+  paths(): readonly string[] {
+    return this.#lvm.volumes.map(devicePath)
+  }
+
   run(tool: LvmTool, argv: readonly string[], isAttached: (path: string) => boolean): LvmAnswer {
     const answer = this.#lvm.run(tool, argv, {
       isOpen: (volume) => isAttached(devicePath(volume)),

@@ -5,6 +5,9 @@ import type { Readable, Writable } from 'node:stream'
 
 const program = new URL('resident.ts', import.meta.url).pathname
 
+/** Milliseconds. */
+const continueEvery = 500
+
 export class NetworkResident {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   #wanted = ''
@@ -19,7 +22,13 @@ export class NetworkResident {
     })
     this.#child.stdin.on('error', () => undefined)
     this.#child.on('error', ended)
-    this.#child.on('close', ended)
+    // A host that shuts down stops all its processes for a moment. nsenter then stops itself, too, out here where nobody lets it go on, and the
+    // host would wait for minutes for a child that is not reaped.
+    const goOn = setInterval(() => this.#child.kill('SIGCONT'), continueEvery).unref()
+    this.#child.on('close', () => {
+      clearInterval(goOn)
+      ended()
+    })
     createInterface(this.#child.stdout).on('line', (line) => {
       const said = JSON.parse(line) as { readonly reaches?: readonly string[]; readonly taken?: readonly number[] }
       if (said.reaches !== undefined) this.#reaches = new Set(said.reaches)

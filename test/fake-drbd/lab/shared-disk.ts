@@ -14,7 +14,7 @@
  * its host Primary.
  */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { MachineDevice, Mounted } from './fake-machine.ts'
 import { inHost } from './host-software.ts'
@@ -74,7 +74,7 @@ export class SharedDisk {
     // Who looks for mounts of the device compares their number with the node's.
     if (own !== undefined && own.mounted !== 'no') return
     const primary = want.mayOpen && want.withoutQuorum ? this.#holderBeside(host) : undefined
-    if (primary !== undefined && !want.together.includes(primary)) this.#part(host, want.together)
+    if (primary !== undefined && !want.together.includes(primary)) this.#part(host, want.together, primary)
     if (!want.mayOpen || want.fails || this.#isGhostly(host) || this.#holderBeside(host) !== undefined) {
       placeNode(leader, path, drbdMajor, want.minor)
       return
@@ -152,11 +152,36 @@ export class SharedDisk {
     return [...this.#devices].find(([name, device]) => held(name, device) && !device.dead)?.[0]
   }
 
-  /** The host, and those with it, go on with data of their own. */
-  #part(host: string, together: readonly string[]): void {
+  /** The host, and those with it, go on with data of their own: what the other one's file system had at one moment, although that goes on writing. */
+  #part(host: string, together: readonly string[], writer: string): void {
     const copy = this.#image.replace(/\.img$/, `-${host}.img`)
-    execFileSync('cp', ['--sparse=always', this.#imageOf(host), copy])
+    const thaw = this.#freeze(writer)
+    try {
+      execFileSync('cp', ['--sparse=always', this.#imageOf(host), copy])
+    } finally {
+      thaw()
+    }
     for (const name of [host, ...together]) this.#change(name, copy)
+  }
+
+  /** Nothing of a host's file system is written until the answer is called. One that went meanwhile writes nothing either. */
+  #freeze(host: string): () => void {
+    const device = this.#devices.get(host)
+    const target = device === undefined ? undefined : mountedAt(device)
+    if (target === undefined) return () => undefined
+    const tell = (what: string): void => void execFileSync('fsfreeze', [what, target], { stdio: 'ignore', timeout: 10_000 })
+    try {
+      tell('--freeze')
+    } catch {
+      return () => undefined
+    }
+    return () => {
+      try {
+        tell('--unfreeze')
+      } catch {
+        // Its host has died, and the file system went with it.
+      }
+    }
   }
 
   /** The host's disk is filled from another one's: it has that one's data from now on. */
@@ -190,5 +215,18 @@ export class SharedDisk {
     this.#sizeKib = sizeKib
     for (const image of new Set([this.#image, ...this.#images.values()])) sparseFile(image, sizeKib * 1024)
     for (const { loop } of this.#devices.values()) growLoop(loop)
+  }
+}
+
+/** As this machine sees it. */
+function mountedAt({ leader, loop }: Pick<HostDevice, 'leader' | 'loop'>): string | undefined {
+  try {
+    const line = readFileSync(`/proc/${leader}/mountinfo`, 'utf8')
+      .split('\n')
+      .find((one) => one.split(' ')[2] === `${loopMajor}:${loop}`)
+    const target = line?.split(' ')[4]
+    return target === undefined ? undefined : `/proc/${leader}/root${target}`
+  } catch {
+    return undefined
   }
 }

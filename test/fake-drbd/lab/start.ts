@@ -114,6 +114,9 @@ export class FakeDrbd {
   /** The logical volume of this name is gone from the host (short name), as after its disk was replaced. */
   replaceDisk = (host: string, volume: string): Promise<unknown> => this.#order({ do: 'replaceDisk', host, volume })
 
+  /** The thin pool of a host (short name) has no room, or has some again. */
+  fillPool = (host: string, full: boolean): Promise<unknown> => this.#order({ do: 'fillPool', host, full })
+
   /** The metadata on a disk (/dev/GROUP/NAME) of a host is that of another node. */
   renumber = (host: string, path: string, nodeId: number): Promise<unknown> => this.#order({ do: 'renumber', host, path, nodeId })
 

@@ -1,5 +1,6 @@
 /** A site on real hosts of this machine, driven as its operator would: through the command line. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -29,6 +30,8 @@ export interface CommandOutcome {
 export interface RunningCommand {
   readonly pid: number
   readonly done: Promise<CommandOutcome>
+  /** Standard output so far. */
+  out(): string
   kill(signal: NodeJS.Signals): void
 }
 
@@ -47,6 +50,8 @@ export interface LabSiteOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Mirrored volumes are DRBD's, this fake's, instead of shared folders. */
   readonly drbd?: Pick<FakeDrbd, 'variables' | 'begin'>
+  /** Its machines are the test's: nothing of them is destroyed with the site. */
+  readonly prepared?: boolean
 }
 
 /** Sites that stand: taken away also where the test is told to end, or ends without taking them away itself. */
@@ -61,12 +66,14 @@ export class LabSite {
   readonly folder: string
   readonly stage: string
   readonly #env: Readonly<Record<string, string>>
+  readonly #prepared: boolean
   readonly #running = new Set<RunningCommand>()
 
   /** Copies the site, so that nothing is written into the checkout. */
   constructor(source: string, options: LabSiteOptions) {
     this.folder = mkdtempSync(join(tmpdir(), 'hive-lab-'))
     this.stage = options.stage ?? 'private'
+    this.#prepared = options.prepared ?? false
     this.#env = { HIVE_IMAGES: options.images, ...options.env }
     cpSync(source, this.folder, { recursive: true })
     rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
@@ -116,7 +123,7 @@ export class LabSite {
         resolve({ code, signal, events, errors, result: parseJson(out), out, milliseconds: performance.now() - started })
       })
     })
-    const running = { pid: child.pid ?? -1, done, kill: (signal: NodeJS.Signals) => void child.kill(signal) }
+    const running = { pid: child.pid ?? -1, done, out: () => out, kill: (signal: NodeJS.Signals) => void child.kill(signal) }
     this.#running.add(running)
     void done.finally(() => this.#running.delete(running)).catch(() => undefined)
     return running
@@ -126,12 +133,13 @@ export class LabSite {
     return this.start(args, settings).done
   }
 
-  /** As `run`, and fails with what the command said where its exit code is not 0. */
+  /** As `run`, and fails where its exit code is not 0: with what the command said, or with its last events where it was killed. */
   async succeed(args: readonly string[], settings: CommandSettings = {}): Promise<CommandOutcome> {
     const outcome = await this.run(args, settings)
     if (outcome.code !== 0) {
       const said = outcome.errors.map((error) => `${error.host ?? ''} ${error.message} ${error.hint ?? ''} ${JSON.stringify(error)}`)
-      throw new Error(`hivecoord ${args.join(' ')} ended with ${outcome.code ?? outcome.signal}:\n${said.join('\n')}`)
+      const last = outcome.signal === null ? [] : outcome.events.slice(-10).map((event) => JSON.stringify(event))
+      throw new Error([`hivecoord ${args.join(' ')} ended with ${outcome.code ?? outcome.signal}:`, ...said, ...last].join('\n'))
     }
     return outcome
   }
@@ -140,6 +148,34 @@ export class LabSite {
   text(args: readonly string[], deadline = 60_000): Promise<{ readonly code: number | null; readonly out: string }> {
     const argv = [...hivecoord, '--root', this.folder, '--stage', this.stage, '--output', 'json', ...args]
     return capture(argv, deadline, { env: { ...environment, ...this.#env }, withErrors: false })
+  }
+
+  /**
+   * A command on a terminal of its own, 33 rows of 101 columns: what it showed, and the exit code. Each of `talk` is what its operator waits to see,
+   * since the last, and types then. `script` of util-linux makes the terminal.
+   */
+  async onTerminal(
+    args: readonly string[],
+    talk: readonly (readonly [RegExp, string])[],
+    deadline = 60_000,
+  ): Promise<{ readonly code: number | null; readonly out: string }> {
+    const command = [...hivecoord, '--root', this.folder, '--stage', this.stage, ...args].map((word) => `'${word}'`).join(' ')
+    const argv = ['-qec', `stty rows 33 cols 101 && exec ${command}`, '/dev/null']
+    const child = spawn('script', argv, { stdio: ['pipe', 'pipe', 'inherit'], timeout: deadline, killSignal: 'SIGKILL', env: { ...environment, ...this.#env } })
+    const ended = once(child, 'close')
+    const left = [...talk]
+    let out = ''
+    let read = 0
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      out += text
+      const [awaited, typed] = left[0] ?? []
+      if (awaited === undefined || typed === undefined || !awaited.test(out.slice(read))) continue
+      read = out.length
+      left.shift()
+      child.stdin.write(typed)
+    }
+    const [code] = (await ended) as [number | null]
+    return { code, out }
   }
 
   /** Runs a program inside the stage's network; answers its output and exit code. `deadline` in milliseconds. */
@@ -168,7 +204,7 @@ export class LabSite {
   async destroy(): Promise<void> {
     standing.delete(this)
     for (const { kill } of this.#running) kill('SIGKILL')
-    if (existsSync(this.contextDir)) await this.succeed(['destroy', '--yes'])
+    if (existsSync(this.contextDir) && !this.#prepared) await this.succeed(['destroy', '--yes'])
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -176,7 +212,12 @@ export class LabSite {
   abandon(): void {
     standing.delete(this)
     for (const { kill } of this.#running) kill('SIGKILL')
-    const sweep = 'folder=$1; shift; "$@"; rm -rf -- "$folder"'
+    if (this.#prepared) {
+      rmSync(this.folder, { recursive: true, force: true })
+      return
+    }
+    // A command that was killed holds the stage for a moment. What can't be destroyed keeps its folder, by which it can be later.
+    const sweep = 'folder=$1; shift; for attempt in 1 2 3 4 5; do "$@" && exec rm -rf -- "$folder"; sleep 3; done'
     const destroy = [...hivecoord, '--root', this.folder, '--stage', this.stage, 'destroy', '--yes']
     spawn('sh', ['-c', sweep, 'sweep', this.folder, ...destroy], { detached: true, stdio: 'ignore', env: { ...environment, ...this.#env }, cwd: '/' }).unref()
   }

@@ -1,6 +1,11 @@
-/** What hosts and the doctor say of mirrored volumes. */
+/** What hosts and the doctor say of mirrored volumes; and the end of a site that has some. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FakeDrbd } from '../../fake-drbd/lab/start.ts'
 import { eventually, eventuallyNone, patience } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
+import { leftovers } from './leftovers.ts'
 
 /** Waits until every copy is there, connected and up to date, as each host sees it. For a volume of which every host has a disk. */
 export async function whole(site: LabSite, hosts: readonly string[], volume: string): Promise<void> {
@@ -24,3 +29,11 @@ export async function doctor(site: LabSite, volume: string, ...options: readonly
 /** Waits until the doctor has nothing to name. */
 export const healthy = (site: LabSite, volume: string): Promise<void> =>
   eventuallyNone(`the doctor finds nothing wrong with ${volume}`, () => doctor(site, volume))
+
+/** Takes the site and its fake DRBD away, and sees that nothing of them is left. */
+export async function endMirrored(site: LabSite, drbd: FakeDrbd): Promise<void> {
+  const namespace = readFileSync(join(site.contextDir, 'netns'), 'utf8').trim()
+  await site.destroy()
+  await drbd.stop()
+  assert.deepEqual(leftovers(namespace, drbd.folder), [])
+}

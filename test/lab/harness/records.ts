@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { eventually, patience } from './eventually.ts'
 import type { LabSite } from './lab-site.ts'
+import { taskHost } from './task-host.ts'
 
 export class Records {
   readonly #site: LabSite
@@ -22,12 +23,8 @@ export class Records {
   }
 
   /** The host where its task runs, as a manager sees it. */
-  async hostSeenBy(manager: string): Promise<string | undefined> {
-    const format = '{{.Node}} {{.CurrentState}}'
-    const said = await this.#site.onHost(manager, `docker service ps ${this.#service} --filter desired-state=running --format '${format}'`, 30_000)
-    const [node, state] = said.trim().split('\n')[0]?.split(' ') ?? []
-    const domain = manager.slice(manager.indexOf('.'))
-    return state === 'Running' ? `${node}${domain}` : undefined
+  hostSeenBy(manager: string): Promise<string | undefined> {
+    return taskHost(this.#site, this.#service, manager)
   }
 
   /** Waits until it writes on a host other than `old`, all that it told before is there, and listens to it there. Answers the host. */

@@ -1,8 +1,8 @@
 /**
- * Hosts without a site, to try things on: `up PREFIX COUNT`, `down PREFIX`, `list`. Made by the nspawn provider's own
- * modules; addresses 10.88.0.5 and up, in a network of their own for each prefix. Prints JSON; progress goes to stderr.
+ * Hosts without a site, to try things on: `up PREFIX COUNT`, `lose PREFIX HOST`, `down PREFIX`, `list`. A host that is lost is gone with its disks; `up`
+ * puts a new one in its place. Made by the nspawn provider's own modules; addresses 10.88.0.5 and up, in a network of their own for each prefix. Prints JSON; progress goes to stderr.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HiveEvent } from '../../../coordinator/events.ts'
 import type { Host, Site } from '../../../coordinator/inventory/site.ts'
@@ -51,15 +51,21 @@ const prefixes = (): readonly string[] => {
   }
 }
 
-const [command, prefix = '', count = '1'] = process.argv.slice(2)
+const [command, prefix = '', what = '1'] = process.argv.slice(2)
 try {
   if (command === 'list') console.log(JSON.stringify({ state: stateRoot, stages: prefixes().map(describe) }, null, 2))
-  else if (!/^[a-z][a-z0-9]{0,8}$/.test(prefix)) throw new Error('usage: up PREFIX COUNT | down PREFIX | list   (PREFIX: up to 9 letters and digits)')
+  else if (!/^[a-z][a-z0-9]{0,8}$/.test(prefix))
+    throw new Error('usage: up PREFIX COUNT | lose PREFIX HOST | down PREFIX | list   (PREFIX: up to 9 letters and digits)')
   else if (command === 'up') {
-    await nspawnProvider.apply({ site: siteOf(prefix, Number(count)), state, emit, signal }, [])
+    await nspawnProvider.apply({ site: siteOf(prefix, Number(what)), state, emit, signal }, [])
     console.log(JSON.stringify(describe(prefix), null, 2))
-  } else if (command === 'down') await nspawnProvider.destroy({ site: siteOf(prefix, 0), state, emit, signal })
-  else throw new Error(`${command ?? 'nothing'}: not up, down or list`)
+  } else if (command === 'lose') {
+    const site = siteOf(prefix, hostsOnDisk(folderOf(prefix)).length)
+    await nspawnProvider.lose?.({ site, state, emit, signal }, `${what}.${prefix}`)
+  } else if (command === 'down') {
+    await nspawnProvider.destroy({ site: siteOf(prefix, 0), state, emit, signal })
+    rmSync(join(contextRoot, prefix), { recursive: true, force: true })
+  } else throw new Error(`${command ?? 'nothing'}: not up, lose, down or list`)
 } catch (error) {
   console.error(messageOf(error), error)
   process.exitCode = 1

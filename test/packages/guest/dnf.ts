@@ -4,8 +4,10 @@
  */
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { EnsureUpdated } from '#gen/hive/v1/steps_host.ts'
 import { ensureFiles } from '../../../agent/steps/ensure-files.ts'
 import { ensurePackages } from '../../../agent/steps/ensure-packages.ts'
+import { ensureUpdated } from '../../../agent/steps/ensure-updated.ts'
 import type { CheckOutcome } from '../../../agent/steps/executor.ts'
 import { packages } from '../../../coordinator/phases/setup-hosts/base-system.ts'
 import { packageSources } from '../../../coordinator/phases/setup-hosts/package-sources.ts'
@@ -18,7 +20,20 @@ const distribution: readonly Package[] = [
   release,
   curl,
   { name: 'iptables-nft', tags: ['Provides: iptables'] },
-  ...named('ansible-core', 'ca-certificates', 'chrony', 'container-selinux', 'hostname', 'lvm2', 'python3', 'python3-libselinux', 'rsyslog', 'sudo', 'tzdata'),
+  ...named(
+    'ansible-core',
+    'ca-certificates',
+    'chrony',
+    'container-selinux',
+    'hostname',
+    'lvm2',
+    'python3',
+    'python3-libselinux',
+    'rsyslog',
+    'rsyslog-relp',
+    'sudo',
+    'tzdata',
+  ),
   ...named('python3-dnf-plugin-versionlock', 'telnet'),
 ]
 const docker: readonly Package[] = [
@@ -43,6 +58,7 @@ export interface Seen {
   /** NAME VERSION, after an upgrade. */
   readonly versions: readonly string[]
   readonly stillHeld: CheckOutcome
+  readonly updates: Readonly<Record<'pendingBefore' | 'listsBefore' | 'listsAfter' | 'pending' | 'pendingAfter', CheckOutcome>>
 }
 
 async function main(): Promise<Seen> {
@@ -80,11 +96,18 @@ async function main(): Promise<Seen> {
   cpSync(build({ ...docker[1], name: 'docker-ce', version: '2.0' }), '/srv/docker/9/x86_64/stable/docker-ce-2.0.rpm')
   cpSync(build({ name: 'docker-ce-cli', version: '2.0' }), '/srv/docker/9/x86_64/stable/docker-ce-cli-2.0.rpm')
   sh('createrepo_c', '--quiet', '/srv/docker/9/x86_64/stable')
-  sh('dnf', '-y', '--refresh', 'upgrade')
+  const pendingBefore = await check(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: false }))
+  const listsBefore = await check(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: true }))
+  await apply(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: true }))
+  const listsAfter = await check(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: true }))
+  const pending = await check(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: false }))
+  await apply(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: false }))
+  const pendingAfter = await check(ensureUpdated, EnsureUpdated.fromPartial({ listsOnly: false }))
+  const updates = { pendingBefore, listsBefore, listsAfter, pending, pendingAfter }
   const versions = sh('rpm', '-q', '--qf', '%{NAME} %{VERSION}\n', 'docker-ce', 'docker-ce-cli').trim().split('\n')
   const stillHeld = await check(ensurePackages, held)
 
-  return { sourcesBefore, sourcesAfter, before, after, all, unknownBefore, refused, heldBefore, heldAfter, changed, versions, stillHeld }
+  return { sourcesBefore, sourcesAfter, before, after, all, unknownBefore, refused, heldBefore, heldAfter, changed, versions, stillHeld, updates }
 }
 
 process.stdout.write(JSON.stringify(await main()))

@@ -17,9 +17,18 @@ test('the stronger role may what the weaker may, and a refusal names both', () =
   assert.equal(roleOf(['hive:reader', 'hive:admin']), 'hive:admin')
 })
 
-test('hosts may ask each other for health and info only', () => {
+test('hosts may ask each other for health, info, what services run and dumps only, and not for a restore to be allowed', () => {
   const allowed = rpcNames().filter((rpc) => refusal(rpc, { name: 'h', role: 'hive:agent' }) === undefined)
-  assert.deepEqual(allowed.sort(), ['grpc.health.v1.Health/Check', 'grpc.health.v1.Health/Watch', 'hive.v1.HostService/Info'])
+  assert.deepEqual(allowed.sort(), [
+    'grpc.health.v1.Health/Check',
+    'grpc.health.v1.Health/Watch',
+    'hive.v1.BackupService/Dump',
+    'hive.v1.BackupService/Load',
+    'hive.v1.BackupService/Offers',
+    'hive.v1.BackupService/Rehearse',
+    'hive.v1.HostService/Info',
+    'hive.v1.ServiceService/List',
+  ])
 })
 
 test('secrets are left out of what is logged, in oneofs, maps and secret files too', () => {

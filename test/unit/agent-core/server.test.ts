@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { type HealthCheckResponse, HealthClient } from '#gen/grpc/health/v1/health.ts'
 import { ServerReflectionClient } from '#gen/grpc/reflection/v1/reflection.ts'
-import { type CreateCertificateRequestResponse, HostServiceClient, type InfoResponse } from '#gen/hive/v1/host.ts'
+import { type CreateCertificateRequestResponse, HostServiceClient, type InfoResponse, type RebootResponse } from '#gen/hive/v1/host.ts'
 import { BlobServiceClient, type HasBlobResponse, LockServiceClient, type RunEvent, type StartRunResponse, StepServiceClient } from '#gen/hive/v1/run.ts'
 import { fromServiceError } from '../../../proto/status.ts'
 import { ask, type Bed, bed } from './agent-bed.ts'
@@ -118,4 +118,15 @@ test('a renewed certificate is in use without a restart, with a key that never l
   const fresh = await hostAs('hive:reader')
   const { certificateExpires } = await ask<InfoResponse>((...rest) => fresh.info({}, ...rest))
   assert.ok((certificateExpires?.getTime() ?? 0) > Date.now() + 15 * 24 * 3600 * 1000)
+})
+
+test('a restart is of the boot that it names: another one, or none, restarts nothing', async () => {
+  const client = await hostAs('hive:operator')
+  const { bootId } = await ask<InfoResponse>((...rest) => client.info({}, ...rest))
+  assert.match(bootId, /^[0-9a-f]{8}-/)
+  const ended = '00000000-0000-4000-8000-000000000000'
+  assert.deepEqual(await ask<RebootResponse>((...rest) => client.reboot({ bootId: ended, reason: 'test' }, ...rest)), { begun: false, bootId })
+  assert.equal(await codeOf(ask((...rest) => client.reboot({ bootId: '', reason: 'test' }, ...rest))), 'invalid-input')
+  const reader = await hostAs('hive:reader')
+  assert.equal(await codeOf(ask((...rest) => reader.reboot({ bootId: ended, reason: '' }, ...rest))), 'denied')
 })

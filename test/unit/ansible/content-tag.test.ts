@@ -110,7 +110,22 @@ test('a file of the stage counts for roles that name it', () => {
 const image = (service: string, from: string): Image =>
   ({ name: `image_${service}`, service, from, repository: `reg:5000/image_${service}`, stages: ['private'], pullFrom: undefined }) as unknown as Image
 const site = (...images: Image[]) =>
-  ({ images, stage: 'private', registry: { host: 'reg', port: 5000, user: '', password: '', image: 'registry:2', inContainer: false } }) as const
+  ({
+    images,
+    stage: 'private',
+    registry: {
+      host: 'reg',
+      port: 5000,
+      user: '',
+      password: '',
+      image: 'registry:2',
+      inContainer: false,
+      keep: 5,
+      upkeepAt: '03:30',
+      cache: undefined,
+      pulledFrom: [],
+    },
+  }) as const
 
 test('an image is built after the one that it is made from', () => {
   const ordered = buildOrder(site(image('c', 'reg:5000/image_b'), image('b', 'reg:5000/image_a:latest'), image('a', 'debian:12')))

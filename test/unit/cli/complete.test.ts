@@ -46,6 +46,11 @@ describe('completion', () => {
     assert.deepEqual(await complete('status --stage '), ['private', 'staging', 'production'])
     assert.deepEqual(await complete('deploy --from '), ['build-infra', 'setup-hosts'])
     assert.deepEqual(await complete('runs --limit '), [])
+    assert.deepEqual(await complete('swarm recover --from '), ['p-hive0', 'p-hive1'])
+    assert.deepEqual(await complete('swarm recover --gone p-hive0,'), ['p-hive0,p-hive0', 'p-hive0,p-hive1'])
+    assert.deepEqual(await complete('host replace p-hive0 --yes '), ['p-hive0', 'p-hive1'])
+    assert.deepEqual(await complete('host replace p-hive0 --lose '), ['data'])
+    assert.deepEqual(await complete('drbd down data --yes '), ['data'])
   })
 
   it('goes on after a comma', async () => {

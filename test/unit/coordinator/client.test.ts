@@ -52,6 +52,20 @@ test('nobody who has no agent yet is dialled, and nobody from outside the stage 
   }
 })
 
+test('a host that gave no answer and is forgotten gets another connection, one that answered keeps its own', async (t) => {
+  const lab = await startLab(t, ['h0', 'h1'])
+  const before = [await lab.agents.client('h0'), await lab.agents.client('h1')]
+  await lab.running.get('h1')?.stop()
+  for (const host of ['h0', 'h1']) {
+    await lab.agents.reach(host)
+    lab.agents.forget(host)
+  }
+  await lab.restart('h1', '0.1.0')
+  assert.ok('client' in (await lab.agents.reach('h1')))
+  assert.equal(await lab.agents.client('h0'), before[0])
+  assert.notEqual(await lab.agents.client('h1'), before[1])
+})
+
 test('a call ends at its deadline and at its signal, also before it is answered', async (t) => {
   const lab = await startLab(t, ['h0'])
   lab.script.gates.set('h0:slow', new Promise(() => undefined))

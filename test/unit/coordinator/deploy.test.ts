@@ -86,6 +86,23 @@ test('an unreachable host is named and left out while a majority is there, else 
   assert.match(stopped.errors[0].message, /no majority/)
 })
 
+test('what comes after the repository server on other hosts is left as it is while that server is away, and all else is done', async (t) => {
+  const lab = await startLab(t, ['h0', 'repo'])
+  const phase = phaseOf([
+    ...['h0', 'repo'].map((host) => thing('prepare', host)),
+    thing('watch', 'repo'),
+    thing('report', 'h0', [id('watch', 'repo')]),
+    thing('serve', 'h0', [id('prepare', 'repo')]),
+  ])
+  await lab.running.get('repo')?.stop()
+  const { ok, errors, unreachable } = await deployPhases(lab.input([phase]))
+  assert.deepEqual({ ok, errors, unreachable }, { ok: true, errors: [], unreachable: ['repo'] })
+  assert.deepEqual(lab.script.order.toSorted(), ['h0:prepare', 'h0:serve'])
+  assert.ok(
+    lab.events.some((event) => event.code === 'warning' && event.message === 'h0: do report: left as it is, since repo comes first and does not answer'),
+  )
+})
+
 test('a second coordinator is told who holds the site', async (t) => {
   const lab = await startLab(t, ['h0', 'repo'])
   let open = () => {}

@@ -71,6 +71,22 @@ suite('what docker echoes is compared with what is asked for', () => {
     assert.deepEqual(against(spec, serviceNamed('full')), [])
   })
 
+  test('how updates go is changed without a restart, and left alone where nothing is asked for', () => {
+    const updatePolicy = { parallelism: 2, delayNs: 0n, failureAction: 'rollback', monitorNs: 5_000_000_000n, maxFailureRatio: 0, order: 'stop-first' }
+    assert.deepEqual(against(simple({ updatePolicy }), serviceNamed('simple')), [
+      {
+        field: 'update policy',
+        before: '1 at a time after 0 s, watched for 5 s, on failure pause above 0, stop-first',
+        after: '2 at a time after 0 s, watched for 5 s, on failure rollback above 0, stop-first',
+        restarts: false,
+      },
+    ])
+    const existing = serviceNamed('simple')
+    const set = { ...existing, Spec: { ...existing.Spec, UpdateConfig: toServiceSpec(simple({ updatePolicy })).UpdateConfig ?? null } }
+    assert.deepEqual(against(simple(), set), [])
+    assert.deepEqual(against(simple({ updatePolicy }), set), [])
+  })
+
   test('forced restarts made by hand are kept', () => {
     const existing = serviceNamed('simple')
     const restarted = { ...existing, Spec: { ...existing.Spec, TaskTemplate: { ...existing.Spec.TaskTemplate, ForceUpdate: 4 } } }
@@ -132,6 +148,16 @@ const anySpec: fc.Arbitrary<EnsureService> = fc
       capAdd: fc.uniqueArray(fc.constantFrom('NET_ADMIN', 'CAP_SYS_ADMIN', 'chown')),
       cpuLimit: fc.constantFrom(0, 0.1, 0.25, 2),
       memoryLimitBytes: nanoseconds,
+      cpuReservation: fc.constantFrom(0, 0.1, 2),
+      memoryReservationBytes: nanoseconds,
+      updatePolicy: fc.record({
+        parallelism: fc.nat(3),
+        delayNs: nanoseconds,
+        failureAction: fc.constantFrom('pause', 'continue', 'rollback'),
+        monitorNs: nanoseconds,
+        maxFailureRatio: fc.constantFrom(0, 0.5, 1),
+        order: fc.constantFrom('stop-first', 'start-first'),
+      }),
       stopGracePeriodNs: nanoseconds,
       restartPolicy: fc.record({ condition: fc.constantFrom('', 'any', 'none', 'on-failure'), delayNs: nanoseconds, maxAttempts: fc.nat(3) }),
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isReadOnly } from '../../../agent/adapters/ansible/images.ts'
 import { eachJsonLine, hasDigest, parseReference } from '../../../agent/adapters/docker/images.ts'
 
 test('a reference is parted into repository, tag and digest', () => {
@@ -25,4 +26,15 @@ test('progress lines are read across chunks, multi-byte characters included', as
     (line) => seen.push(line),
   )
   assert.deepEqual(seen, [{ status: 'ä' }, { error: 'no' }])
+})
+
+test('a registry that is read-only is known by what docker makes of its refusal', () => {
+  // Docker 20.10 and registry 2.8.
+  assert.ok(
+    isReadOnly(
+      'push of host:5000/a:1 failed: error parsing HTTP 405 response body: invalid character \'M\' looking for beginning of value: "Method not allowed\\n"',
+    ),
+  )
+  assert.ok(isReadOnly('push of host:5000/a:1 failed: unsupported: The operation is unsupported.'))
+  assert.ok(!isReadOnly('push of host:5000/image_405:1 failed: unauthorized: authentication required'))
 })

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { buildProgram } from '../../../cli/program.ts'
 
 const text = readFileSync(new URL('../../../docs/commands.md', import.meta.url), 'utf8')
-const hidden = new Set(['complete'])
+const hidden = new Set(['complete', 'zabbix-port'])
 
 function* commandsOf(command: Command, path: readonly string[] = []): Generator<{ readonly command: Command; readonly path: readonly string[] }> {
   for (const nested of command.commands) {

@@ -49,3 +49,11 @@ it('every RPC is named in agent.md', async () => {
   })
   assert.deepEqual(missing, [])
 })
+
+it("the README's table leads to every document", () => {
+  const text = readFileSync(join(root, 'README.md'), 'utf8')
+  assert.deepEqual(
+    documents.filter((document) => document !== 'README.md' && !text.includes(`](${document})`)),
+    [],
+  )
+})

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { diagnose, diagnoseVolume } from '../../../coordinator/doctor/diagnose.ts'
-import { type Finding, type RepairAction, states } from '../../../coordinator/doctor/finding.ts'
+import { type Finding, type RepairAction, rankOf } from '../../../coordinator/doctor/finding.ts'
 import { causeOf } from '../../../coordinator/doctor/kernel-cause.ts'
 import { recordedPicture } from './recordings.ts'
 
@@ -161,7 +161,7 @@ test('findings are told with the gravest first, and silent hosts are named', () 
       ]),
   )
   const found = diagnose({ volumes, hosts, examinations })
-  const ranks = found.map(({ state }) => states[state])
+  const ranks = found.map(({ state }) => rankOf(state))
   assert.deepEqual(ranks, ranks.toSorted())
   assert.ok(found.some(({ state, hosts: silent }) => state === 'host-unreachable' && silent[0] === 's-hive2.pdns'))
   assert.equal(found.filter(({ state }) => state === 'module').length, 2)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { type Finding, findings, loadFailure, type ModuleFacts } from '../../../agent/adapters/drbd/module-verdict.ts'
+import { type Finding, findings, loadFailure, type ModuleFacts, serves } from '../../../agent/adapters/drbd/module-verdict.ts'
 
 const running = '5.14.0-503.14.1.el9_5.x86_64'
 const next = '5.14.0-570.12.1.el9_6.x86_64'
@@ -192,4 +192,15 @@ suite('a module that does not load', () => {
     assert.match(reason, /not signed/)
     assert.doesNotMatch(hint, /mokutil/)
   })
+})
+
+test('a module serves the volumes that there are where it is no older than what is loaded, or good enough, and may be loaded', () => {
+  assert.ok(serves(module('9.3.3'), '', false))
+  assert.ok(serves(module('9.3.3'), '9.3.4', false))
+  assert.ok(serves(module('9.2.10'), '9.2.10', true))
+  assert.ok(!serves(module('9.2.9'), '9.2.10', false))
+  assert.ok(!serves(module('9.2.10'), '', false))
+  assert.ok(!serves(module('8.4.11'), '8.4.11', false))
+  assert.ok(!serves(undefined, '9.3.3', false))
+  assert.deepEqual([serves(module('9.3.3', ''), '9.3.3', false), serves(module('9.3.3', ''), '9.3.3', true)], [true, false])
 })

@@ -25,11 +25,9 @@ test('tells lines as they come, the last one without an end too', async () => {
 })
 
 test('a deadline ends what the command started too', async () => {
-  const begun = performance.now()
   const pids: number[] = []
-  const error = await failing(shell('sleep 30 & echo $!; wait'), { timeout: 100, onLine: (line) => pids.push(Number(line)) })
+  const error = await failing(shell('sleep 300 & echo $!; wait'), { timeout: 100, onLine: (line) => pids.push(Number(line)) })
   assert.equal(error.code, 'timeout')
-  assert.ok(performance.now() - begun < 5_000)
   // It may still wait to be taken leave of by its new parent.
   const state = await readFile(`/proc/${pids[0]}/stat`, 'utf8').catch(() => '(gone) Z')
   assert.match(state, /\) [ZX]/)
@@ -41,10 +39,9 @@ test('an abort ends it as cancelled, before its start too', async () => {
 })
 
 test('a child that keeps the output open does not hold up its end', async () => {
-  const begun = performance.now()
-  const { stdout } = await run(shell('sleep 3 & echo done'), { readOnly: true })
-  assert.equal(stdout, 'done')
-  assert.ok(performance.now() - begun < 2_500)
+  const { stdout } = await run(shell('sleep 300 & echo $!'), { readOnly: true })
+  // It is there still, so nobody waited for it; and then there is nobody of that pid.
+  process.kill(Number(stdout), 'SIGKILL')
 })
 
 test('an agent that is too busy to read in time loses no output', async () => {

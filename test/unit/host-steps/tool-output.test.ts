@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parseGroup, parsePasswd } from '../../../agent/adapters/accounts.ts'
-import { parseCandidates, parseDnfUnknown, parseDpkg, parseRpmMissing, parseVersionlock } from '../../../agent/adapters/packages.ts'
-import { parseUnitStatus } from '../../../agent/adapters/systemd.ts'
+import {
+  parseCandidates,
+  parseCheckUpdate,
+  parseDnfUnknown,
+  parseDpkg,
+  parseRpmMissing,
+  parseSimulated,
+  parseVersionlock,
+} from '../../../agent/adapters/packages.ts'
+import { parseUnitStatus, parseUnitStatuses } from '../../../agent/adapters/systemd.ts'
+import { restartReasons } from '../../../agent/server/host/why-restart.ts'
+import { isYoung } from '../../../agent/steps/ensure-updated.ts'
 
 test('dpkg: installed, held, half configured, removed', () => {
   const states = parseDpkg('adduser\tii \ndocker.io\thi \nchrony\tiU \nvim\trc \n')
@@ -75,4 +85,57 @@ test('systemctl show: a unit that the host does not have', () => {
 test('dnf tells all names that no repository has in one line', () => {
   assert.deepEqual(parseDnfUnknown(['Error: Unable to find a match: ansible no-such']), ['ansible', 'no-such'])
   assert.deepEqual(parseDnfUnknown(['Error: Failed to download metadata for repo']), [])
+})
+
+test('apt-get --simulate: what would be installed, new packages too, what is not set up yet, and nothing of what is kept back', () => {
+  const output = [
+    'The following packages have been kept back:',
+    '  docker-ce',
+    'Inst base-files [12.4+deb12u11] (12.4+deb12u15 Debian:12.15/oldstable [amd64])',
+    'Conf base-files (12.4+deb12u15 Debian:12.15/oldstable [amd64])',
+    'Inst linux-image-6.1.0-40-amd64 (6.1.153-1 Debian:12.15/oldstable [amd64])',
+    'Conf half-done (1.2 localhost [all])',
+    'Remv old [1.0]',
+  ].join('\n')
+  assert.deepEqual(parseSimulated(output), ['base-files', 'linux-image-6.1.0-40-amd64', 'half-done'])
+  assert.deepEqual(parseSimulated('0 upgraded, 0 newly installed, 0 to remove and 1 not upgraded.\n'), [])
+})
+
+test('dnf check-update: names without architecture, up to what is obsoleted', () => {
+  const output = [
+    '',
+    'docker-ce-cli.noarch      2.0-1       docker-ce-stable',
+    'python3.11-libs.x86_64  3.11.9-7.el9  appstream',
+    'Obsoleting Packages',
+    'new.x86_64  2  base',
+    '    old.x86_64  1  @base',
+  ].join('\n')
+  assert.deepEqual(parseCheckUpdate(output), ['docker-ce-cli', 'python3.11-libs'])
+  assert.deepEqual(parseCheckUpdate('\n'), [])
+})
+
+test('a note of lists is young for an hour, and not in the future', () => {
+  const now = Date.parse('2026-01-01T12:00:00Z')
+  assert.deepEqual(
+    ['2026-01-01T11:30:00Z\n', '2026-01-01T10:59:00Z\n', '2026-01-01T13:00:00Z\n', ''].map((note) => isYoung(note, now)),
+    [true, false, false, false],
+  )
+})
+
+test('a restart is needed by another kernel, by packages that flag it, or by what is in use', () => {
+  const quiet = { running: '6.1', next: '6.1', flagged: undefined, needed: false }
+  assert.deepEqual(restartReasons(quiet), [])
+  assert.deepEqual(restartReasons({ ...quiet, next: undefined }), [])
+  assert.deepEqual(restartReasons({ ...quiet, next: '6.2', needed: true, flagged: ['dbus'] }), [
+    'runs kernel 6.1, and 6.2 boots next',
+    'packages ask for it: dbus',
+  ])
+  assert.deepEqual(restartReasons({ ...quiet, needed: true }), ['libraries or services in use were updated'])
+})
+
+test('systemctl’s answers for several units are told apart by their order', () => {
+  const shown = (id: string, load: string) => `Id=${id}\nLoadState=${load}\nActiveState=active\n`
+  const found = parseUnitStatuses(['sshd.service', 'none.service'], `${shown('ssh.service', 'loaded')}\n${shown('none.service', 'not-found')}`)
+  assert.deepEqual([found[0]?.name, found[1]?.load], ['ssh.service', 'not-found'])
+  assert.throws(() => parseUnitStatuses(['a.service', 'b.service'], shown('a.service', 'loaded')), /tells of 1 units/)
 })

@@ -90,6 +90,12 @@ b:
   dns: 10.0.0.1
   placement: {constraints: [node.labels.repository != true], preferences: [{spread: node.labels.zone}]}
   restart_config: {condition: on-failure, delay: 5s, max_attempts: 3}
+  update_config: {parallelism: 2, delay: 10s, failure_action: rollback, order: start-first}
+  rollback_config: {max_failure_ratio: 0.5}
+  cpu_reservation: 0.25
+  secrets: [{name: token, content: "{{ 'open ' + 'sesame' }}", mode: '0400'}]
+  configs: [{name: app.conf, content: "a = 1", target: /etc/app.conf, uid: 5}]
+  mem_reservation: 64M
   healthcheck: {test: [CMD, "true"], interval: 10s, retries: 2}
   backup_scripts:
   - {name: db, container: web, backup_command: dump, cleanup_days_before: 3, ext: sql}
@@ -105,6 +111,12 @@ b:
     assert.deepEqual(service?.dns, ['10.0.0.1'])
     assert.deepEqual(service?.preferences, ['node.labels.zone'])
     assert.deepEqual(service?.restart, { condition: 'on-failure', delayNs: 5_000_000_000n, maxAttempts: 3, windowNs: undefined })
+    const policy = { parallelism: 1, delayNs: 0n, failureAction: 'pause', monitorNs: 5_000_000_000n, maxFailureRatio: 0, order: 'stop-first' }
+    assert.deepEqual(service?.update, { ...policy, parallelism: 2, delayNs: 10_000_000_000n, failureAction: 'rollback', order: 'start-first' })
+    assert.deepEqual(service?.rollback, { ...policy, maxFailureRatio: 0.5 })
+    assert.deepEqual(service?.secrets, [{ name: 'token', content: 'open sesame', target: 'token', uid: 0, gid: 0, mode: 0o400 }])
+    assert.deepEqual(service?.configs, [{ name: 'app.conf', content: 'a = 1', target: '/etc/app.conf', uid: 5, gid: 0, mode: 0o444 }])
+    assert.deepEqual([service?.cpuReservation, service?.memoryReservationBytes], [0.25, 67_108_864n])
     assert.equal(service?.healthcheck?.intervalNs, 10_000_000_000n)
     assert.equal(service?.backupScripts[0]?.ext, 'sql')
     assert.ok(site.notices.some((notice) => notice.includes("'container' means nothing")))
@@ -232,6 +244,7 @@ stages:
       bridgeAddress: '172.31.254.129/25',
       gwbridge: { subnet: '172.31.254.0/25', subnetV6: 'fd00:1:0:8000::/51' },
       ingress: { subnet: '172.31.253.0/24', gateway: '172.31.253.1' },
+      zabbix: { subnet: '172.31.255.128/25', bridge: '172.31.255.129', server: '172.31.255.130', web: '172.31.255.131', database: '172.31.255.132' },
     })
     assert.deepEqual(
       site.networks.map((network) => [network.name, network.subnet, network.gateway]),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -115,12 +115,15 @@ describe("hive-builder's sample site", () => {
   test('uses one generated password everywhere, masked when shown', async () => {
     const site = await loadSite({ root, stage: 'staging' })
     const powerdns = site.services.find((service) => service.name === 'powerdns')
-    assert.match(site.registry.password, /^[A-Za-z0-9]{15}$/)
-    assert.equal(powerdns?.environment['MYSQL_PASSWORD'], site.registry.password)
-    assert.ok(powerdns.command?.includes(`--api-key=${site.registry.password}`))
-    assert.equal(JSON.stringify(inventoryJson(site)).includes(site.registry.password), false)
-    assert.equal(inventoryText(site).includes(site.registry.password), false)
-    assert.equal(inventoryJson(site, { showSecrets: true }).services[0]?.environment['MYSQL_PASSWORD'], site.registry.password)
+    const password = powerdns?.environment['MYSQL_PASSWORD'] ?? ''
+    assert.match(password, /^[A-Za-z0-9]{15}$/)
+    assert.ok(powerdns?.command?.includes(`--api-key=${password}`))
+    assert.match(site.registry.password, /^[A-Za-z0-9]{32}$/)
+    for (const secret of [password, site.registry.password]) {
+      assert.equal(JSON.stringify(inventoryJson(site)).includes(secret), false)
+      assert.equal(inventoryText(site).includes(secret), false)
+    }
+    assert.equal(inventoryJson(site, { showSecrets: true }).services[0]?.environment['MYSQL_PASSWORD'], password)
     assert.equal(inventoryJson(site).services[0]?.environment['MYSQL_HOST'], 'pdnsdb')
   })
 
@@ -135,6 +138,20 @@ describe("hive-builder's sample site", () => {
     assert.deepEqual(readdirSync(join(copy, '.hive')).sort(), ['persistents.yml', 'staging'])
     const again = await loadSite({ root: copy, stage: 'staging' })
     assert.deepEqual(inventoryJson(again, { showSecrets: true }), inventoryJson(deployed, { showSecrets: true }))
+  })
+
+  test('a stage whose registry has the password of other things keeps it until its registry is set up anew', async (context) => {
+    const copy = mkdtempSync(join(tmpdir(), 'hive-inventory-'))
+    context.after(() => rmSync(copy, { recursive: true, force: true }))
+    cpSync(root, copy, { recursive: true })
+    mkdirSync(join(copy, '.hive/staging'), { recursive: true })
+    writeFileSync(join(copy, '.hive/staging/registry_password'), 'fromBefore12345\n')
+    const read = async (more = {}): Promise<string> => (await loadSite({ root: copy, stage: 'staging', ...more })).registry.password
+    assert.equal(await read({ createPasswords: true }), 'fromBefore12345')
+    const own = await read({ createPasswords: true, setsUpRegistry: true })
+    assert.match(own, /^[A-Za-z0-9]{32}$/)
+    assert.deepEqual([await read(), await read({ setsUpRegistry: true })], [own, own])
+    assert.equal(readFileSync(join(copy, '.hive/staging/registry_password'), 'utf8'), 'fromBefore12345\n')
   })
 
   test('falls back from vagrant to nspawn and says so', async () => {

@@ -30,6 +30,28 @@ const mistakes: readonly Mistake[] = [
     message: /unknown stage attribute 'number_of_host'/,
     instead: /did you mean number_of_hosts\?/,
   },
+  {
+    name: 'backups whose names can’t be parts of file names, or are taken',
+    files: {
+      'inventory/s.yml': services('web:\n  image: debian:12\n  backup_scripts:\n  - {name: a/b, directory: /srv}\n  - {name: hive-registry, directory: /}\n'),
+    },
+    at: ['inventory/s.yml:6:5', 'inventory/s.yml:6:14', 'inventory/s.yml:7:40'],
+    message: /the name 'hive-registry' is taken by the repository server itself/,
+  },
+  {
+    name: 'a time of backups that is none',
+    files: { 'inventory/group_vars/servers.yml': 'hive_backup_time: 25:00\n' },
+    at: ['inventory/group_vars/servers.yml:1:19'],
+    message: /is no time of day/,
+    instead: /"01:00"/,
+  },
+  {
+    name: 'copies elsewhere without a password, with a misspelt key',
+    files: { 'inventory/group_vars/servers.yml': 'hive_backup_restic:\n  repository: /copies\n  enviroment: {A: b}\n  keep: {hourly: 3}\n' },
+    at: ['inventory/group_vars/servers.yml:2:3', 'inventory/group_vars/servers.yml:3:15', 'inventory/group_vars/servers.yml:4:18'],
+    message: /keep has no 'hourly'/,
+    instead: /did you mean environment/,
+  },
   { name: 'no provider', files: stage('cidr: 10.0.0.0/24\n'), at: ['inventory/hive.yml:5:5'], message: /'provider' is missing/, instead: /nspawn/ },
   {
     name: 'packages of DRBD over http, as an attribute of the stage',
@@ -44,6 +66,25 @@ const mistakes: readonly Mistake[] = [
     at: ['inventory/group_vars/hives.yml:1:25'],
     message: /"drbd\.tar\.gz" is no address of an archive/,
     instead: /https:/,
+  },
+  {
+    name: 'settings of the registry that can’t be',
+    files: {
+      'inventory/group_vars/repository.yml': [
+        'hive_registry_upkeep: Sun 03:30',
+        'hive_registry_keep: 0',
+        'hive_registry_password: short',
+        'hive_registry_cache: registry.example.com',
+        'hive_registry_cache_port: 5000',
+        'hive_ext_repositories: [{repository: quay.io, login_user: me}]',
+      ]
+        .map((line) => `${line}\n`)
+        .join(''),
+    },
+    at: ['1:23', '2:21', '3:25', '4:22', '5:27', '6:25'].map((place) => `inventory/group_vars/repository.yml:${place}`),
+    message:
+      /'Sun 03:30' is no time of day|must be 1 or more|is shorter than 8 characters|True or the address of a registry|registry's own port|an entry has no password/,
+    instead: /HH:MM/,
   },
   {
     name: 'an unknown provider',
@@ -277,6 +318,21 @@ const mistakes: readonly Mistake[] = [
     at: ['inventory/s.yml:7:9', 'inventory/s.yml:10:17', 'inventory/s.yml:12:21'],
     message: /no constraint/,
   },
+  {
+    name: 'an update policy that docker would not take',
+    files: service(`${image}update_config:\n  order: start-last\n  max_failure_ratio: 2\n  paralelism: 1\nrollback_config:\n  failure_action: rollback\n`),
+    at: ['inventory/s.yml:6:14', 'inventory/s.yml:7:26', 'inventory/s.yml:8:19', 'inventory/s.yml:10:23'],
+    message: /unknown update_config key 'paralelism'/,
+    instead: /parallelism/,
+  },
+  {
+    name: 'secrets and configs that docker would not take',
+    files: service(
+      `${image}secrets:\n- name: a b\n  content: x\n- name: empty\n  content: ''\n- name: open\n  content: x\n  mode: 444\nconfigs:\n- name: c\n  content: x\n  target: etc/c\n`,
+    ),
+    at: ['inventory/s.yml:6:13', 'inventory/s.yml:9:16', 'inventory/s.yml:12:13', 'inventory/s.yml:16:15'],
+    message: /'a b' is no name of a secret/,
+  },
   { name: 'a service without an image', files: service('mode: global\n'), at: ['inventory/s.yml:4:5'], message: /'image' is missing/ },
   {
     name: 'a bad service name',
@@ -449,6 +505,18 @@ const mistakes: readonly Mistake[] = [
     files: service(`${image}monitor_error:\n- "(oops"\n`),
     at: ['inventory/s.yml:6:7'],
     message: /no regular expression/,
+  },
+  {
+    name: 'an expression to watch for that rsyslog does not know',
+    files: service(`${image}monitor_error:\n- 'code \\d+'\n`),
+    at: ['inventory/s.yml:6:7'],
+    message: /means the letter d in POSIX expressions; write \[0-9\]/,
+  },
+  {
+    name: 'settings of logs that make no sense',
+    files: { 'inventory/group_vars/all.yml': 'hive_log_retention_days: 0\nhive_syslog_relay_port: 10514\nhive_log_group: a b\nhive_syslog_port: 10514\n' },
+    at: ['inventory/group_vars/all.yml:1:26', 'inventory/group_vars/all.yml:2:25', 'inventory/group_vars/all.yml:3:17'],
+    message: /10514 is hive_syslog_port, too/,
   },
   {
     name: 'a bind without its place in the host',

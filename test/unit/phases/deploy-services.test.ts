@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import type { EnsureImage, EnsureService } from '#gen/hive/v1/steps_docker.ts'
 import type { Service, Site } from '../../../coordinator/inventory/site.ts'
 import type { ImageSources } from '../../../coordinator/phases/deploy-services/images.ts'
+import { holdImage, pinBefore } from '../../../coordinator/phases/deploy-services/images.ts'
 import { deployServicesFrom } from '../../../coordinator/phases/deploy-services.ts'
 import type { FactSource } from '../../../coordinator/phases/phase.ts'
 import { HiveError } from '../../../proto/errors.ts'
@@ -10,7 +11,7 @@ import { facts, image, service, site } from './sample-site.ts'
 
 const sources: ImageSources = {
   contentTags: new Map([['image_web', 'abc123']]),
-  shipped: [{ name: 'debian:12', registryReference: 's-hive3.site:5000/debian:12' }],
+  shipped: [{ name: 'debian:12', contentTag: 'cccccccccccc', registryReference: 's-hive3.site:5000/debian:12' }],
 }
 
 async function deployed(made: Site, source: FactSource = facts(made, {})) {
@@ -86,6 +87,20 @@ suite('images', () => {
     assert.equal(await digestOf(facts(made, {}, memory, true)), 'sha256:two')
   })
 
+  test('are held where a service was taken back to, and remember what was there before', async () => {
+    const made = withServices(service())
+    const memory = new Map<string, unknown>()
+    await deployed(made, facts(made, { 'nginx:1': 'sha256:one' }, memory))
+    const source = facts(made, { 'nginx:1': 'sha256:two' }, memory, true)
+    await deployed(made, source)
+    assert.equal(pinBefore('nginx:1', source.state), 'sha256:one')
+    holdImage(service().name, { reference: 'nginx:1', digest: 'sha256:one', since: 'then' }, source.state)
+    const { images, services } = await deployed(made, facts(made, { 'nginx:1': 'sha256:three' }, memory, true))
+    assert.deepEqual([images[0]?.spec.digest, services[0]?.spec.imageDigest], ['sha256:one', 'sha256:one'])
+    holdImage(service().name, undefined, source.state)
+    assert.equal((await deployed(made, facts(made, {}, memory))).images[0]?.spec.digest, 'sha256:three')
+  })
+
   test('can be planned before any host is there to ask', async () => {
     const made = withServices(service())
     const nobody: FactSource = { ...facts(made, {}), resolveImage: () => Promise.reject(new HiveError('unreachable', 'no host')) }
@@ -107,11 +122,11 @@ suite('services', () => {
     })
   })
 
-  test('log to the repository server by its address, unless they say otherwise', async () => {
+  test('log to their host, which passes it on, unless they say otherwise', async () => {
     const { services } = await deployed(withServices(service(), service({ name: 'own', logging: { driver: 'local', options: {} } })))
     assert.deepEqual(services[0]?.spec.logging, {
       driver: 'syslog',
-      options: { 'syslog-address': 'udp://10.0.0.13:10514', 'syslog-facility': 'local0', tag: 'web' },
+      options: { 'syslog-address': 'udp://127.0.0.1:10514', 'syslog-facility': 'local0', tag: 'web' },
     })
     assert.deepEqual(services[1]?.spec.logging, { driver: 'local', options: {} })
   })

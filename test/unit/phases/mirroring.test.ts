@@ -10,7 +10,7 @@ import { obstacles } from '../../../coordinator/run/phase-work.ts'
 import { everything, volume } from './sample-site.ts'
 import { hostFixture, siteFixture } from './site-fixture.ts'
 
-const facts = { caPem: '', publicKeys: [] }
+const facts = { caPem: '', publicKeys: [], revoked: [] }
 const mirrored = { effectiveProvider: 'prepared', provider: 'prepared', volumes: [volume({ kind: 'drbd', stages: ['private'] })] }
 
 async function stepsOf(site: Site, allow?: ReadonlySet<string>) {

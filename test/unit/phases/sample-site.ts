@@ -1,7 +1,7 @@
 /** A small site made by hand: three hive hosts and a repository server, changed where a test says so. */
 import type { Host, Image, Service, Site, Volume } from '../../../coordinator/inventory/site.ts'
 import type { FactSource, Limit } from '../../../coordinator/phases/phase.ts'
-import { settings } from './site-fixture.ts'
+import { settings, zabbixFixture } from './site-fixture.ts'
 
 export const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
 
@@ -52,6 +52,12 @@ export const service = (changes: Partial<Service> = {}): Service => ({
   capDrop: [],
   sysctls: {},
   cpuLimit: undefined,
+  update: undefined,
+  rollback: undefined,
+  cpuReservation: undefined,
+  secrets: [],
+  configs: [],
+  memoryReservationBytes: undefined,
   memoryLimitBytes: undefined,
   standalone: false,
   initializeRoles: [],
@@ -89,7 +95,21 @@ export const site = (changes: Partial<Site> = {}): Site =>
     volumes: [],
     images: [],
     services: [],
-    registry: { host: 's-hive3.site', port: 5000, user: 'hive', password: 'secret', image: 'registry:2', inContainer: false },
+    registry: {
+      host: 's-hive3.site',
+      port: 5000,
+      user: 'hive',
+      password: 'secret',
+      image: 'registry:2',
+      inContainer: false,
+      keep: 5,
+      upkeepAt: '03:30',
+      cache: undefined,
+      pulledFrom: [],
+    },
+    backups: { at: '01:00', restic: undefined },
+    zabbix: { ...zabbixFixture, wanted: false },
+    logs: { port: 10_514, relayPort: 20_514, tls: false, group: 'zabbix', retentionDays: 28, spoolMb: 1024 },
     externalRegistries: [],
     groups: new Map([
       ['hives', []],
@@ -113,6 +133,8 @@ export function facts(of: Site, known: Readonly<Record<string, string>>, memory 
     },
     resolveImage: async (reference) => known[reference] ?? '',
     refreshImages,
+    registryTags: async () => undefined,
+    imagesOnHosts: async () => [],
     runningTask: async () => undefined,
   }
 }

@@ -9,10 +9,10 @@ import type { Limit } from '../../../coordinator/phases/phase.ts'
 import { readFacts } from '../../../coordinator/phases/setup-hosts/facts.ts'
 import { setupHosts } from '../../../coordinator/phases/setup-hosts.ts'
 import { managersOf } from '../../../coordinator/phases/swarm-role.ts'
-import { volume } from './sample-site.ts'
+import { service, volume } from './sample-site.ts'
 import { hostFixture, siteFixture, splitNetworks } from './site-fixture.ts'
 
-const facts = { caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', publicKeys: ['ssh-ed25519 AAAA admin'] }
+const facts = { caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', publicKeys: ['ssh-ed25519 AAAA admin'], revoked: [] }
 const everything: Limit = { hosts: undefined, services: undefined, volumes: undefined }
 
 async function stepsOf(site: Site, limit: Limit = everything): Promise<readonly Step[]> {
@@ -56,12 +56,14 @@ test('the first hive of a site with all settings', async () => {
   assert.deepEqual(
     on(await stepsOf(full), 'p-hive0.pdns').map((step) => `${step.id.slice('setup-hosts/'.length)}: ${step.title}`),
     [
+      'agent-trust@p-hive0.pdns: whom the agent trusts',
       'hostname@p-hive0.pdns: host name p-hive0',
       'hosts-file@p-hive0.pdns: names of all servers in /etc/hosts',
       'kernel-settings@p-hive0.pdns: kernel settings for overlay networks',
       'selinux@p-hive0.pdns: SELinux permissive',
       'firewalld@p-hive0.pdns: no firewalld beside docker',
       'automatic-updates@p-hive0.pdns: no updates by themselves',
+      "old-follower@p-hive0.pdns: no follower of swarm services beside the agent's",
       'cgroup-mount@p-hive0.pdns: cgroup2 without nsdelegate (EL, at the next boot)',
       'package-sources@p-hive0.pdns: package sources of docker and Ansible (EL)',
       "docker-config@p-hive0.pdns: docker's configuration",
@@ -75,11 +77,19 @@ test('the first hive of a site with all settings', async () => {
       'users@p-hive0.pdns: users admin',
       'sshd-config@p-hive0.pdns: sshd takes keys only',
       'sshd@p-hive0.pdns: sshd runs with its configuration',
+      'log-confinement@p-hive0.pdns: what AppArmor lets rsyslog do',
+      'log-confinement-loaded@p-hive0.pdns: AppArmor has read it',
+      'log-unit@p-hive0.pdns: unit for logs of services',
+      'log-config@p-hive0.pdns: logs of services go to p-hive3',
+      'logs@p-hive0.pdns: logs of services are passed on',
       'docker@p-hive0.pdns: docker runs with its configuration',
       'gateway-bridge@p-hive0.pdns: network docker_gwbridge',
       'swarm@p-hive0.pdns: the swarm',
       'ingress@p-hive0.pdns: network apiarist-ingress',
+      "firewall@p-hive0.pdns: ports of the cluster are the site's own",
+      'backups@p-hive0.pdns: backups of services',
       "labels@p-hive0.pdns: labels of the swarm's nodes",
+      'monitoring@p-hive0.pdns: nothing is reported to Zabbix',
     ],
   )
 })
@@ -88,6 +98,7 @@ test('the repository server of a site without settings is in no swarm and has th
   assert.deepEqual(
     on(await stepsOf(siteFixture()), 'p-hive3.pdns').map((step) => step.id.slice('setup-hosts/'.length)),
     [
+      'agent-trust@p-hive3.pdns',
       'hostname@p-hive3.pdns',
       'hosts-file@p-hive3.pdns',
       'kernel-settings@p-hive3.pdns',
@@ -101,8 +112,24 @@ test('the repository server of a site without settings is in no swarm and has th
       'users@p-hive3.pdns',
       'sshd-config@p-hive3.pdns',
       'sshd@p-hive3.pdns',
+      'log-confinement@p-hive3.pdns',
+      'log-confinement-loaded@p-hive3.pdns',
+      'log-unit@p-hive3.pdns',
+      'log-group@p-hive3.pdns',
+      'log-rotation@p-hive3.pdns',
+      'log-old-collector@p-hive3.pdns',
+      'log-old-daemon@p-hive3.pdns',
+      'log-rotation-rsyslog@p-hive3.pdns',
+      'log-rotation-syslog@p-hive3.pdns',
+      'log-config@p-hive3.pdns',
+      'logs@p-hive3.pdns',
       'docker@p-hive3.pdns',
+      'firewall@p-hive3.pdns',
       'registry@p-hive3.pdns',
+      'registry-cache@p-hive3.pdns',
+      'registry-upkeep@p-hive3.pdns',
+      'backups@p-hive3.pdns',
+      'monitoring@p-hive3.pdns',
     ],
   )
 })
@@ -123,6 +150,48 @@ test('docker of a hive waits until the hives before it are back in the swarm', a
   const steps = await stepsOf(full)
   assert.ok(before(steps, find(steps, 'docker@p-hive2.pdns')).has('setup-hosts/swarm@p-hive1.pdns'))
   assert.ok(!before(steps, find(steps, 'docker@p-hive3.pdns')).has('setup-hosts/swarm@p-hive0.pdns'))
+})
+
+test('a host joins where the firewalls of the hosts before it know it already', async () => {
+  const steps = await stepsOf(full)
+  for (const [host, others] of [
+    ['p-hive1.pdns', ['p-hive0.pdns']],
+    ['p-hive2.pdns', ['p-hive0.pdns', 'p-hive1.pdns']],
+  ] as const) {
+    const earlier = before(steps, find(steps, `swarm@${host}`))
+    for (const other of others) assert.ok(earlier.has(`setup-hosts/firewall@${other}`))
+  }
+})
+
+test('the firewall knows all hosts, comes after docker and a way in, and is taken away where it is not wanted', async () => {
+  const steps = await stepsOf(full)
+  const firewall = find(steps, 'firewall@p-hive0.pdns')
+  for (const what of ['docker', 'users', 'sshd', 'packages']) assert.ok(firewall.needs.includes(`setup-hosts/${what}@p-hive0.pdns`))
+  const spec = specOf(firewall)
+  assert.deepEqual(spec['hosts'], ['192.168.0.10', '192.168.0.11', '192.168.0.12', '192.168.0.13'])
+  assert.deepEqual([spec['sshSources'], spec['sshPort'], spec['agentPort'], spec['internalFrom']], [[], 22, 17443, 10_000])
+  const names = (what: string) => (specOf(find(steps, what))['cluster'] as readonly { readonly name: string }[]).map(({ name }) => name)
+  assert.deepEqual(
+    [names('firewall@p-hive0.pdns'), names('firewall@p-hive3.pdns')],
+    [
+      ['swarm', 'swarm', 'drbd'],
+      ['logs', 'logs'],
+    ],
+  )
+  const without = siteFixture({ hosts: [0, 1, 2, 3].map((index) => hostFixture(index, 4, { firewall: false })) })
+  assert.equal(specOf(find(await stepsOf(without), 'firewall@p-hive0.pdns'))['absent'], true)
+})
+
+test('internal published ports of the stage’s services are named once each', async () => {
+  const port = (published: number, protocol: 'tcp' | 'udp' = 'tcp') => ({ published, target: 80, protocol, mode: 'ingress' as const })
+  const services = [
+    service({ name: 'a', stages: ['private'], ports: [port(80), port(10_080), port(61_001, 'udp')] }),
+    service({ name: 'b', stages: ['private'], ports: [port(10_080)] }),
+    service({ name: 'c', stages: ['production'], ports: [port(10_081)] }),
+  ]
+  const steps = await stepsOf(siteFixture({ rest: { services } }))
+  assert.deepEqual(specOf(find(steps, 'firewall@p-hive0.pdns'))['published'], ['tcp 10080', 'udp 61001'])
+  assert.deepEqual(specOf(find(steps, 'firewall@p-hive3.pdns'))['published'], [])
 })
 
 test('the network of the ingress is there before others join', async () => {
@@ -209,7 +278,7 @@ test('users of the site come with their groups, whose members may use sudo', asy
   const hosts = [hostFixture(0, 2, { users: [ops], userGroups: [{ name: 'operators', gid: 2000 }] }), hostFixture(1, 2)]
   const steps = await stepsOf(siteFixture({ hosts }))
   const value = specOf(find(steps, 'users@p-hive0.pdns')) as { users: { name: string; authorizedKeys: string[]; sudo: boolean }[]; groups: unknown[] }
-  assert.deepEqual(value.groups, [{ name: 'operators', gid: 2000, sudo: true }])
+  assert.deepEqual(value.groups, [{ name: 'operators', gid: 2000, sudo: true, system: false }])
   assert.deepEqual(
     value.users.map(({ name, authorizedKeys, sudo }) => ({ name, authorizedKeys, sudo })),
     [
@@ -249,7 +318,7 @@ test('the stage’s own key opens the admin account beside the one the site name
   writeFileSync(join(root, 'id_rsa.pub'), 'ssh-rsa AAAA stage\n')
   writeFileSync(join(root, 'mine.pub'), '# me\nssh-ed25519 BBBB me\n')
   const site = siteFixture({ rest: { root, contextDir: root, variable: (_host, name) => (name === 'hive_public_key_path' ? 'mine.pub' : undefined) } })
-  assert.deepEqual(readFacts(site), { caPem: '', publicKeys: ['ssh-rsa AAAA stage', 'ssh-ed25519 BBBB me'] })
+  assert.deepEqual(readFacts(site), { caPem: '', publicKeys: ['ssh-rsa AAAA stage', 'ssh-ed25519 BBBB me'], revoked: [] })
 })
 
 test('hosts of a stage with NFS volumes have the NFS client, others have not', async () => {
@@ -270,7 +339,7 @@ const packagesOf = (steps: readonly Step[], host: string) =>
 
 test('packages go by the names of each family, and Ansible is among them', async () => {
   const steps = await stepsOf(siteFixture())
-  const common = ['ansible', 'ca-certificates', 'chrony', 'curl', 'hostname', 'iptables', 'lvm2', 'python3', 'rsyslog', 'sudo', 'tzdata']
+  const common = ['ansible', 'ca-certificates', 'chrony', 'curl', 'hostname', 'iptables', 'lvm2', 'python3', 'rsyslog', 'rsyslog-relp', 'sudo', 'tzdata']
   assert.deepEqual(packagesOf(steps, 'p-hive0.pdns'), {
     apt: [...common, 'docker.io'].sort(),
     dnf: [...common, 'containerd.io', 'docker-ce', 'docker-ce-cli', 'python3-libselinux'].sort(),
@@ -339,4 +408,24 @@ test('a registry that shall be a container needs no package', async () => {
   assert.ok(!packagesOf(steps, 'p-hive3.pdns').apt.includes('docker-registry'))
   assert.equal(specOf(find(steps, 'registry@p-hive3.pdns'))['inContainer'], true)
   assert.equal(specOf(find(steps, 'registry@p-hive3.pdns'))['image'], 'mirror.example/registry:2')
+})
+
+test('a cache of other registries runs beside the registry, and dockers ask it first', async () => {
+  const site = siteFixture()
+  const steps = await stepsOf({ ...site, registry: { ...site.registry, cache: { url: 'https://registry-1.docker.io', port: 5001 } } })
+  const files = (id: string): readonly { readonly path: string; readonly content: Buffer; readonly system: string }[] =>
+    specOf(find(steps, id))['files'] as never
+  const daemon = files('docker-config@p-hive0.pdns')
+  assert.deepEqual(JSON.parse(daemon[0]?.content.toString() ?? '')['registry-mirrors'], ['https://p-hive3.pdns:5001'])
+  assert.ok(daemon.some(({ path }) => path === '/etc/docker/certs.d/p-hive3.pdns:5001/ca.crt'))
+  assert.deepEqual(
+    files('registry-cache-config@p-hive3.pdns').map(({ path, system }) => `${path} ${system}`.trim()),
+    ['/etc/docker/registry-cache/config.yml', '/etc/systemd/system/hive-registry-cache.service apt', '/etc/systemd/system/hive-registry-cache.service dnf'],
+  )
+  assert.match(files('registry-cache-config@p-hive3.pdns')[0]?.content.toString() ?? '', /remoteurl: https:\/\/registry-1\.docker\.io/)
+  assert.equal(specOf(find(steps, 'registry-cache@p-hive3.pdns'))['optional'], false)
+  assert.deepEqual(
+    [specOf(find(await stepsOf(site), 'registry-cache@p-hive3.pdns'))].map(({ enabled, optional }) => [enabled, optional]),
+    [[false, true]],
+  )
 })

@@ -16,6 +16,9 @@ export const settings: HostSettings = {
   users: [],
   userGroups: [],
   agentPort: 17443,
+  firewall: true,
+  sshSources: [],
+  agentSources: [],
   registryMirror: undefined,
   dockerSourceUrl: undefined,
   epelSourceUrl: undefined,
@@ -58,6 +61,23 @@ export interface SiteChoice {
   readonly rest?: Partial<Site>
 }
 
+export const monitoringFixture: Site['monitoring'] = { interval: 60, ignoredUnits: ['kdump'], passive: false, passiveSources: [] }
+
+/** Switched off: what is looked at here has nothing to do with it. */
+export const zabbixFixture: Site['zabbix'] = {
+  wanted: false,
+  images: { database: 'postgresql', server: 'zabbix-server:7', web: 'zabbix-web:7', db: 'postgres:16', inOne: false },
+  serverPort: 10051,
+  webPort: 10052,
+  admin: { user: 'Admin', password: 'admin-password' },
+  databasePassword: 'database-password',
+  psk: { identity: 'hive-0123456789ab', key: '00ff'.repeat(16) },
+  elsewhere: undefined,
+  sites: [{ name: 'pdns', servers: [] }],
+  media: [],
+  macros: {},
+}
+
 export function siteFixture({ hosts = [0, 1, 2, 3].map((index) => hostFixture(index, 4)), rest = {} }: SiteChoice = {}): Site {
   return {
     name: 'pdns',
@@ -75,12 +95,28 @@ export function siteFixture({ hosts = [0, 1, 2, 3].map((index) => hostFixture(in
     volumes: [],
     images: [],
     services: [],
-    registry: { host: 'p-hive3.pdns', port: 5000, user: 'hive', password: 'registry-password', image: 'registry:2', inContainer: false },
+    registry: {
+      host: 'p-hive3.pdns',
+      port: 5000,
+      user: 'hive',
+      password: 'registry-password',
+      image: 'registry:2',
+      inContainer: false,
+      keep: 5,
+      upkeepAt: '03:30',
+      cache: undefined,
+      pulledFrom: [],
+    },
+    backups: { at: '01:00', restic: undefined },
+    logs: { port: 10_514, relayPort: 20_514, tls: false, group: 'zabbix', retentionDays: 28, spoolMb: 1024 },
+    zabbix: zabbixFixture,
+    monitoring: monitoringFixture,
     externalRegistries: [],
-    dockerNetworks: { bridgeAddress: undefined, gwbridge: undefined, ingress: undefined },
+    dockerNetworks: { bridgeAddress: undefined, gwbridge: undefined, ingress: undefined, zabbix: undefined },
     groups: new Map(),
     variable: () => undefined,
     isSecret: () => false,
+    secretTexts: () => [],
     ansibleInventory: () => {
       throw new Error('this fixture has no Ansible inventory')
     },
@@ -94,4 +130,5 @@ export const splitNetworks: Site['dockerNetworks'] = {
   bridgeAddress: '172.31.254.129/25',
   gwbridge: { subnet: '172.31.254.0/25', subnetV6: undefined },
   ingress: { subnet: '172.31.253.0/24', gateway: '172.31.253.1' },
+  zabbix: { subnet: '172.31.255.128/25', bridge: '172.31.255.129', server: '172.31.255.130', web: '172.31.255.131', database: '172.31.255.132' },
 }

@@ -14,6 +14,14 @@ test('of what keeps a processor busy one goes after the other, beside sites', ()
   assert.deepEqual(names(startable(jobs('ec2/a'), jobs('lab/a'), atRest)), ['ec2/a'])
 })
 
+test('one that takes the whole machine waits for all others, and all others for it', () => {
+  const whole: Job = { ...job('vm/whole'), alone: true }
+  assert.deepEqual(names(startable([whole, ...jobs('unit', 'lab/a')], [], atRest)), ['vm/whole'])
+  assert.deepEqual(startable([whole, ...jobs('ec2/a')], jobs('lab/a'), atRest), [])
+  assert.deepEqual(startable(jobs('unit', 'lab/a'), [whole], atRest), [])
+  assert.deepEqual(names(startable([...jobs('lab/a'), whole, ...jobs('unit')], [], atRest)), ['unit', 'lab/a'])
+})
+
 test('two sites stand beside one another on any machine, more only where it has nothing to do', () => {
   const busy: Machine = { processors: 2, idle: 0.02, freeMemory: 1024 ** 3, sinceSite: 0 }
   assert.deepEqual(names(startable(jobs('lab/b'), jobs('lab/a'), busy)), ['lab/b'])

@@ -116,9 +116,8 @@ suite("docker's part of the picture", () => {
 
   test('calls the majority lost only where docker does, at once', async () => {
     answers = { ...info({}), 'GET /services': noLeader, 'GET /nodes': noLeader, 'GET /tasks': noLeader }
-    const begun = performance.now()
     assert.equal((await readSwarm(signal)).kind, 'no-majority')
-    assert.ok(performance.now() - begun < 5_000, 'an election is not waited for')
+    assert.equal(asked.filter((line) => line === 'GET /services').length, 1, 'an election is not waited for')
     answers = { ...info({}), 'GET /services': [500, { message: 'disk full' }], 'GET /nodes': [200, []], 'GET /tasks': [200, []] }
     assert.equal((await readSwarm(signal)).kind, 'unknown')
   })

@@ -63,7 +63,7 @@ export interface Lab {
   restart(host: string, version: string): Promise<void>
   input(phases: readonly Phase[], more?: Partial<DeployInput>): DeployInput
   /** Another coordinator's view of the same stage. */
-  otherAgents(): SiteAgents
+  otherAgents(pki?: StagePki): SiteAgents
 }
 
 /** A step that does the thing `name` on a host. */
@@ -107,6 +107,9 @@ export async function startLab(t: TestContext, names: readonly string[], version
         config: { host: name, address: '127.0.0.1', port, stateDir: join(folder, 'state'), pkiDir: join(folder, 'pki') },
         executors: {
           ensureTimezone: executor(script, ({ timezone }) => timezone),
+          ensureUpdated: executor(script, ({ listsOnly, kernel, needsDrbd }) =>
+            listsOnly ? 'lists' : kernel ? `kernel${needsDrbd ? ' with DRBD' : ''}` : 'packages',
+          ),
           removeMirroredVolume: executor(script, ({ name }) => `remove ${name}`),
         },
         log: pino({ level: 'silent' }),
@@ -137,11 +140,23 @@ export async function startLab(t: TestContext, names: readonly string[], version
     stage: 'private',
     contextDir,
     hosts,
-    registry: { host: 'h', port: 5000, user: 'hive', password: '', image: 'registry:2', inContainer: false },
+    logs: { port: 10_514, relayPort: 20_514, tls: false, group: 'zabbix', retentionDays: 28, spoolMb: 1024 },
+    registry: {
+      host: 'h',
+      port: 5000,
+      user: 'hive',
+      password: '',
+      image: 'registry:2',
+      inContainer: false,
+      keep: 5,
+      upkeepAt: '03:30',
+      cache: undefined,
+      pulledFrom: [],
+    },
     externalRegistries: [],
   } as unknown as Site
-  const otherAgents = () => {
-    const made = new SiteAgents({ hosts, credentials: () => pki.adminCredentials(), enrolled: (host) => pki.enrolled(host) })
+  const otherAgents = (own = pki) => {
+    const made = new SiteAgents({ hosts, credentials: () => own.adminCredentials(), enrolled: (host) => own.enrolled(host) })
     t.after(() => made.close())
     return made
   }
