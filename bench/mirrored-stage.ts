@@ -29,7 +29,7 @@ export class MirroredStage {
     const stage = { provider: 'nspawn', separate_repository: false, cidr: '10.90.0.0/24', internal_cidr: '172.31.252.0/22', number_of_hosts: hosts }
     write('hive.yml', { plugin: 'hive_inventory', name: siteName, stages: { private: stage } })
     write('services.yml', { plugin: 'hive_services', services })
-    const made = new MirroredStage(new LabSite(source, { images: tinyImageFolder(), drbd }), drbd)
+    const made = new MirroredStage(new LabSite(source, { images: tinyImageFolder(), drbd, publicAuthorities: true }), drbd)
     rmSync(source, { recursive: true })
     try {
       await made.site.succeed(['deploy', '--only', 'build-infra,setup-hosts,build-images'])

@@ -31,7 +31,7 @@ export class BenchStage {
     const source = mkdtempSync(join(tmpdir(), 'hive-bench-'))
     writeHive(source, hosts)
     writeServices(source, contentOf(1))
-    this.site = new LabSite(source, { images: tinyImageFolder() })
+    this.site = new LabSite(source, { images: tinyImageFolder(), publicAuthorities: true })
     rmSync(source, { recursive: true })
     this.hives = Array.from({ length: hosts }, (_, index) => `p-hive${index}.${siteName}`)
     this.repository = `p-hive${hosts}.${siteName}`

@@ -80,9 +80,9 @@ export class FakeDrbd {
     this.#speed = speed
   }
 
-  /** Variables of the site's hive hosts. */
-  get variables(): string {
-    return `hive_nspawn_drbd: true\nhive_nspawn_binds: ["${join(this.folder, 'shared')}:${folderInHosts}"]\n`
+  /** Variables of the site's hive hosts, which have `binds` besides. */
+  variables(binds: readonly string[]): string {
+    return `hive_nspawn_drbd: true\nhive_nspawn_binds: ${JSON.stringify([`${join(this.folder, 'shared')}:${folderInHosts}`, ...binds])}\n`
   }
 
   /** Watches the hosts that this site will make. */

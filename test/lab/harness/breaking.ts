@@ -44,11 +44,14 @@ export const cable = async (site: LabSite, action: 'plug' | 'unplug', host: stri
 
 export const power = async (site: LabSite, action: 'on' | 'off', host: string): Promise<void> => void (await site.succeed(['lab', 'power', action, host]))
 
-/** Waits until `manager` sees this many nodes of the swarm as ready, and itself has a leader. */
+/**
+ * Waits until `manager` sees this many nodes of the swarm as ready, those of them that are managers as reachable, and itself has a leader. A node is
+ * ready before its manager takes part again: whoever breaks another one in between takes the swarm's majority.
+ */
 export const nodesReady = (site: LabSite, manager: string, count: number): Promise<true> =>
   eventually(`${count} nodes are ready`, patience, async () => {
-    const states = await site.onHost(manager, 'docker node ls --format "{{.Status}}"', 30_000)
-    return states.split('\n').filter((state) => state === 'Ready').length === count || undefined
+    const states = await site.onHost(manager, 'docker node ls --format "{{.Status}} {{.ManagerStatus}}"', 30_000)
+    return states.split('\n').filter((state) => /^Ready (?!Unreachable)/.test(`${state} `)).length === count || undefined
   })
 
 /** Puts a small file system over a folder of a host. `filled`: without a byte left. The answer takes it away again. */

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { HiveEvent } from '../../../coordinator/events.ts'
+import { findLeader } from '../../../coordinator/providers/nspawn/machine.ts'
+import { stateRoot } from '../../../coordinator/providers/nspawn/stage-folder.ts'
 import { buildCli } from '../../../packaging/build-cli.mjs'
 import type { FakeDrbd } from '../../fake-drbd/lab/start.ts'
 
@@ -13,6 +15,8 @@ const checkout = new URL('../../..', import.meta.url).pathname
 /** What packaging/hivecoord.mjs hands over to, without its look at the sources before each command. */
 const hivecoord = [process.execPath, await buildCli()] as const
 const environment = { ...process.env, NODE_COMPILE_CACHE: join(checkout, 'build/compile-cache'), HIVE_CHECKOUT: checkout }
+
+const rootsPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface CommandOutcome {
   readonly code: number | null
@@ -50,9 +54,16 @@ export interface LabSiteOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Mirrored volumes are DRBD's, this fake's, instead of shared folders. */
   readonly drbd?: Pick<FakeDrbd, 'variables' | 'begin'>
+  /** What the hosts have bound in besides, as `hive_nspawn_binds` says it. */
+  readonly binds?: readonly string[]
+  /** Its hosts trust the authorities of the web too, as a user's do. */
+  readonly publicAuthorities?: boolean
   /** Its machines are the test's: nothing of them is destroyed with the site. */
   readonly prepared?: boolean
 }
+
+/** `hive_nspawn_binds` as a line of YAML. */
+const bindsVariable = (binds: readonly string[]): string => `hive_nspawn_binds: ${JSON.stringify(binds)}\n`
 
 /** Sites that stand: taken away also where the test is told to end, or ends without taking them away itself. */
 const standing = new Set<LabSite>()
@@ -77,13 +88,27 @@ export class LabSite {
     this.#env = { HIVE_IMAGES: options.images, ...options.env }
     cpSync(source, this.folder, { recursive: true })
     rmSync(join(this.folder, '.hive'), { recursive: true, force: true })
+    const nspawn = this.stage === 'private' && !this.#prepared
+    const binds = [...(options.binds ?? []), ...(nspawn && options.publicAuthorities !== true ? [this.#noAuthorities()] : [])]
+    if (binds.length > 0) this.#addVariables('all', bindsVariable(binds))
     if (options.drbd !== undefined) {
-      const variables = join(this.folder, 'inventory/group_vars/hives.yml')
-      mkdirSync(dirname(variables), { recursive: true })
-      appendFileSync(variables, options.drbd.variables)
+      this.#addVariables('hives', options.drbd.variables(binds))
       options.drbd.begin(this.folder)
     }
     standing.add(this)
+  }
+
+  #addVariables(group: string, yaml: string): void {
+    const path = join(this.folder, 'inventory/group_vars', `${group}.yml`)
+    mkdirSync(dirname(path), { recursive: true })
+    appendFileSync(path, yaml)
+  }
+
+  /** update-ca-certificates starts four programs for each authority of the web that this file names, on each host: nothing here asks one. */
+  #noAuthorities(): string {
+    const path = join(this.folder, 'ca-certificates.conf')
+    writeFileSync(path, '')
+    return `${path}:/etc/ca-certificates.conf`
   }
 
   get contextDir(): string {
@@ -184,11 +209,24 @@ export class LabSite {
     return capture(['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv], deadline)
   }
 
-  /** A shell command on a host, by ssh with the stage's own key. Throws unless it ends with 0. */
+  /** A shell command of root's on a host, at its console: also where no cable leads to it. Throws unless it ends with 0. */
   async onHost(host: string, command: string, deadline = 60_000): Promise<string> {
-    const { code, out } = await this.inNetwork(['ssh', '-F', join(this.contextDir, 'ssh_config'), host, command], deadline)
+    const { code, out } = await capture(this.#atConsole(host, command, deadline), deadline + 5_000)
     if (code !== 0) throw new Error(`${host}: ${command}: exit code ${code}: ${out}`)
     return out
+  }
+
+  /** A log-in by ssh costs this machine more than most of what is asked; hosts that are not its own machines have nothing else. */
+  #atConsole(host: string, command: string, deadline: number): readonly string[] {
+    const network = readFileSync(join(this.contextDir, 'netns'), 'utf8').trim()
+    const record = join(stateRoot, network.replace(/^hive-/, ''), 'hosts', host.split('.')[0] ?? host, 'process.json')
+    if (!existsSync(record)) return ['nsenter', `--net=/run/netns/${network}`, '--', 'ssh', '-F', join(this.contextDir, 'ssh_config'), host, command]
+    const { pid } = JSON.parse(readFileSync(record, 'utf8')) as { readonly pid: number }
+    const leader = findLeader(pid)
+    if (leader === undefined) throw new Error(`${host} is off: ${command}`)
+    const login = ['env', '-i', 'HOME=/root', 'USER=root', 'LOGNAME=root', 'SHELL=/bin/bash', `PATH=${rootsPath}`]
+    // What it started goes with it: it would hold the output open.
+    return ['nsenter', `--target=${leader}`, '--all', '--', ...login, 'timeout', '--signal=KILL', String(deadline / 1000), 'bash', '-c', `cd; ${command}`]
   }
 
   /** Changes a file of the site's copy. Throws where that changes nothing. */

@@ -1,5 +1,5 @@
 /** One site with a repository server of its own, deployed once for all tests that look at that server. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, eventuallyNone, patience } from '../harness/eventually.ts'
@@ -42,6 +42,8 @@ export class DeployedLab implements RepositoryLab {
     [...this.hives, this.repository].map((host, index) => [host, `10.88.0.${4 + index}`]),
   )
   readonly #images = mkdtempSync(join(tmpdir(), 'hive-lab-images-'))
+  /** Where backups go off site. */
+  readonly #copies = mkdtempSync(join(tmpdir(), 'hive-lab-copies-'))
   #site: LabSite | undefined
 
   get site(): LabSite {
@@ -52,16 +54,13 @@ export class DeployedLab implements RepositoryLab {
   async begin(): Promise<void> {
     for (const folder of await imageFolders())
       for (const name of readdirSync(folder).filter((file) => file.endsWith('.tar'))) symlinkSync(join(folder, name), join(this.#images, name))
-    this.#site = new LabSite(source, { images: this.#images })
-    const [variables, copies] = [join(this.site.folder, 'inventory/host_vars'), join(this.site.folder, 'copies')]
-    for (const folder of [variables, copies]) mkdirSync(folder)
-    writeFileSync(join(variables, `${this.repository}.yml`), `hive_nspawn_binds: ["${copies}:/srv/copies"]\n`)
+    this.#site = new LabSite(source, { images: this.#images, binds: [`${this.#copies}:/srv/copies`] })
     await this.site.succeed(['deploy'], { deadline: 600_000 })
   }
 
   async end(): Promise<void> {
     await this.#site?.destroy()
-    rmSync(this.#images, { recursive: true, force: true })
+    for (const folder of [this.#images, this.#copies]) rmSync(folder, { recursive: true, force: true })
   }
 
   onHost(host: string, command: string, deadline?: number): Promise<string> {
