@@ -1,46 +1,17 @@
 /** hive-agent: serve (default), csr, install-certificate, version, help. */
-import { parseArgs } from 'node:util'
 import pino from 'pino'
 import { HiveError, messageOf } from '../proto/errors.ts'
 import { systemdNotifier } from './adapters/notify.ts'
+import { readCommandLine, usage } from './command-line.ts'
 import { startAgent } from './server/agent.ts'
-import { defaultConfigPath, loadConfig } from './server/config.ts'
+import { loadConfig } from './server/config.ts'
 import { binarySha256, version } from './server/identity.ts'
 import { createRequest, installCertificate } from './server/pki.ts'
 import { collectAtRest } from './server/rest.ts'
 import { executors } from './steps/index.ts'
 
-const usage = `hive-agent [serve]                                       run as the host's agent
-hive-agent csr --name FQDN [--dns NAME]... [--ip ADDRESS]... [--new-key]
-                                                         print a request for a certificate
-hive-agent install-certificate                           take {certificate, ca} as JSON from standard input
-hive-agent version                                       print version and SHA-256 of the program
-Each takes --config FILE, by default ${defaultConfigPath}.
-`
-
-/** Throws HiveError 'invalid-input' with what the command line should have been. */
-function commandLine() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', default: defaultConfigPath },
-        name: { type: 'string' },
-        dns: { type: 'string', multiple: true, default: [] },
-        ip: { type: 'string', multiple: true, default: [] },
-        'new-key': { type: 'boolean', default: false },
-        version: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-  } catch (error) {
-    throw new HiveError('invalid-input', messageOf(error).split('. ')[0] ?? '', { hint: 'hive-agent --help tells what it takes', cause: error })
-  }
-}
-
 async function main(): Promise<void> {
-  const { values, positionals } = commandLine()
-  const command = values.help ? 'help' : values.version ? 'version' : (positionals[0] ?? 'serve')
+  const { command, values } = readCommandLine(process.argv.slice(2))
   switch (command) {
     case 'serve':
       return serve(values.config)
@@ -63,8 +34,6 @@ async function main(): Promise<void> {
     case 'help':
       process.stdout.write(usage)
       return
-    default:
-      throw new HiveError('invalid-input', `there is serve, csr, install-certificate, version and help, not ${command}`)
   }
 }
 

@@ -2,10 +2,10 @@
  * Runs the test suites named on the command line (unit, ec2, packages, vm, services, lab; none: all) and closes with the line `N passed, N failed`.
  * Where this machine can't hold a suite it runs the rest and says what it left out. What runs beside what is decided by schedule.ts.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync } from 'node:fs'
-import { cpus, freemem } from 'node:os'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { cpus, freemem, getPriority } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -53,6 +53,9 @@ const longest: readonly string[] = [
 /** Files whose hosts have kernels of their own: they would starve beside others, and others beside them. */
 const alone: ReadonlySet<string> = new Set(['vm/ingress'])
 
+/** Of this suite files look at no clock: they may run beside such ones. */
+const givesWay: Suite = 'packages'
+
 const named = process.argv.slice(2)
 for (const name of named.filter((one) => !suites.some((suite) => suite === one))) {
   console.error(`there is no suite ${name}: ${suites.join(', ')}`)
@@ -94,7 +97,7 @@ process.exit(totals.failed === 0 ? 0 : 1)
 function jobsOf(suite: Suite): readonly Job[] {
   if (suite === 'unit') return [{ suite, name: suite }]
   const files = globSync(`${suite}/**/*.test.ts`, { cwd: folder }).sort()
-  return files.map((file) => file.replace(/\.test\.ts$/, '')).map((name) => ({ suite, name, alone: alone.has(name) }))
+  return files.map((file) => file.replace(/\.test\.ts$/, '')).map((name) => ({ suite, name, alone: alone.has(name), givesWay: suite === givesWay }))
 }
 
 function machine(): Parameters<typeof startable>[2] {
@@ -108,10 +111,23 @@ function machine(): Parameters<typeof startable>[2] {
 function begin(job: Job): void {
   waiting = waiting.filter((one) => one !== job)
   if (job.suite === 'lab') siteStarted = performance.now()
+  const besideOneAlone = [...running.keys()].some((one) => one.alone === true)
   running.set(
     job,
-    runJob(job).finally(() => running.delete(job)),
+    runJob(job, besideOneAlone).finally(() => {
+      running.delete(job)
+      if (job.alone === true && running.size > 0) endGivingWay()
+    }),
   )
+}
+
+/** What gave way is as any other from now on. */
+function endGivingWay(): void {
+  const group =
+    readFileSync('/proc/self/stat', 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')[2] ?? ''
+  spawnSync('renice', ['-n', String(getPriority()), '-g', group], { stdio: 'ignore' })
 }
 
 async function prepareLab(): Promise<void> {
@@ -121,10 +137,15 @@ async function prepareLab(): Promise<void> {
 }
 
 /** The report is shown in one piece when the job is done. */
-async function runJob({ suite, name }: Job): Promise<void> {
+async function runJob({ suite, name }: Job, giveWay: boolean): Promise<void> {
   const began = performance.now()
   const file = join(folder, suite === 'unit' ? 'unit.ts' : `${name}.test.ts`)
-  const stream = run({ files: [file], cwd: root, isolation: 'process', execArgv: suite === 'unit' ? ['--test-timeout=120000'] : [] })
+  const stream = run({
+    files: [file],
+    cwd: root,
+    isolation: 'process',
+    execArgv: suite === 'unit' ? ['--test-timeout=120000'] : giveWay ? ['--import', join(folder, 'give-way.ts')] : [],
+  })
   const isLeaf = (details: { type?: string | undefined }): boolean => details.type !== 'suite'
   stream.on('test:pass', ({ details, skip }) => {
     if (isLeaf(details) && skip === undefined) totals.passed += 1

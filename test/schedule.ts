@@ -4,8 +4,10 @@ export interface Job {
   readonly suite: string
   /** Below test/, without `.test.ts`; the suite's own name where its files go together. */
   readonly name: string
-  /** It takes the whole machine: nothing runs beside it. */
+  /** It takes the whole machine: nothing runs beside it but what gives way. */
   readonly alone?: boolean
+  /** It gets what others leave of the processors, and comes to the same end however late. */
+  readonly givesWay?: boolean
 }
 
 export interface Machine {
@@ -28,12 +30,12 @@ const memoryOfSite = 3 * 1024 ** 3
 const pauseBetweenSites = 20_000
 
 /**
- * The jobs that begin now. One that is alone begins when it is the first and nothing runs. Of those that keep a processor busy one goes after the
- * other; sites come beside them, more of them where processors have nothing to do.
+ * The jobs that begin now. One that is alone begins when it is the first and nothing runs; those that give way come beside it, one after the other.
+ * Of those that keep a processor busy one goes after the other; sites come beside them, more of them where processors have nothing to do.
  */
 export function startable(waiting: readonly Job[], running: readonly Job[], machine: Machine): readonly Job[] {
   const [first] = waiting
-  if (running.some(({ alone }) => alone === true)) return []
+  if (running.some(({ alone }) => alone === true)) return running.length > 1 ? [] : waiting.filter(({ givesWay }) => givesWay === true).slice(0, 1)
   if (first?.alone === true) return running.length === 0 ? [first] : []
   const isSite = ({ suite }: Job): boolean => suite === sites
   const busy = running.some((job) => !isSite(job)) ? undefined : waiting.find((job) => !isSite(job) && job.alone !== true)

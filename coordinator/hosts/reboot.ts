@@ -99,17 +99,26 @@ function wasDone(picture: SitePicture, { name, shortName }: Host): boolean {
 /** Rejects before anything is touched. With --wait what is not safe now may become so. */
 async function checkAll({ operations, allowed, forced, wait, work }: RebootInput, picture: SitePicture, left: readonly Host[]): Promise<void> {
   const underWay = left.filter((host) => isUnderWay(markIn(picture, known(picture, host.name))))
-  for (const host of left.filter((one) => !underWay.includes(one))) {
-    const { name } = host
-    if ((await operations.bootOf(name)) === undefined)
-      throw new HiveError('unreachable', `${name} does not answer: it can't be restarted in order`, { host: name, hint: 'hivecoord status' })
-    // Work on it may set that right.
-    if (work === undefined) await assertBoots(operations, name, forced)
+  const others = left.filter((one) => !underWay.includes(one))
+  // Some answer by a package manager that takes its time: they are asked beside one another.
+  const obstacles = await Promise.all(others.map(({ name }) => assertRestartable(operations, name, forced, work !== undefined).catch(errorOf)))
+  for (const [index, { name }] of others.entries()) {
+    const obstacle = obstacles[index]
+    if (obstacle !== undefined) throw obstacle
     // While one is on its way nobody can say yet what the others may do.
     if (wait || forced.has(name) || underWay.length > 0) continue
     const verdict = weighLoss(picture, { kind: 'host', host: name }, allowed)
     if (!verdict.yes) throw refused(verdict, { host: name }, 'restarting')
   }
+}
+
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+/** `worked`: it is worked on before it restarts, which may set right what would keep it from starting whole. */
+async function assertRestartable(operations: HostOperations, host: string, forced: ReadonlySet<string>, worked: boolean): Promise<undefined> {
+  if ((await operations.bootOf(host)) === undefined)
+    throw new HiveError('unreachable', `${host} does not answer: it can't be restarted in order`, { host, hint: 'hivecoord status' })
+  if (!worked) await assertBoots(operations, host, forced)
 }
 
 /** Rejects where the host would be less than it is once it has started anew. */

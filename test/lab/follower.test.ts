@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import type { FollowerStatus } from '#gen/hive/v1/follower.ts'
-import { cable, nodesReady, power, processesOf } from './harness/breaking.ts'
+import { cable, managersReachable, nodesReady, power, processesOf } from './harness/breaking.ts'
 import { eventually, patience } from './harness/eventually.ts'
 import { capture, LabSite } from './harness/lab-site.ts'
 import { nothingLeft, plan } from './harness/plans.ts'
@@ -133,7 +133,7 @@ suite('services with virtual addresses and marks', { skip: labObstacle() ?? fals
     assert.deepEqual([held.code, held.out.includes(`${vip}/`)], [0, false])
     await cable(site, 'plug', from)
     off.delete(from)
-    await nodesReady(site, to, 3)
+    await managersReachable(site, to, 3)
     assert.equal((await holders()).join(), to)
   })
 

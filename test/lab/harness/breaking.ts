@@ -44,14 +44,20 @@ export const cable = async (site: LabSite, action: 'plug' | 'unplug', host: stri
 
 export const power = async (site: LabSite, action: 'on' | 'off', host: string): Promise<void> => void (await site.succeed(['lab', 'power', action, host]))
 
+/** Waits until `manager` sees this many nodes of the swarm as ready, and itself has a leader. */
+export const nodesReady = (site: LabSite, manager: string, count: number): Promise<true> => nodesAre(site, manager, count, /^Ready/, 'ready')
+
 /**
- * Waits until `manager` sees this many nodes of the swarm as ready, those of them that are managers as reachable, and itself has a leader. A node is
- * ready before its manager takes part again: whoever breaks another one in between takes the swarm's majority.
+ * The same, and that managers among them are reachable. A node is ready up to two minutes before its manager takes part again: whoever breaks
+ * another one in between takes the swarm's majority.
  */
-export const nodesReady = (site: LabSite, manager: string, count: number): Promise<true> =>
-  eventually(`${count} nodes are ready`, patience, async () => {
+export const managersReachable = (site: LabSite, manager: string, count: number): Promise<true> =>
+  nodesAre(site, manager, count, /^Ready (?!Unreachable)/, 'ready and reachable')
+
+const nodesAre = (site: LabSite, manager: string, count: number, state: RegExp, what: string): Promise<true> =>
+  eventually(`${count} nodes are ${what}`, patience, async () => {
     const states = await site.onHost(manager, 'docker node ls --format "{{.Status}} {{.ManagerStatus}}"', 30_000)
-    return states.split('\n').filter((state) => /^Ready (?!Unreachable)/.test(`${state} `)).length === count || undefined
+    return states.split('\n').filter((line) => state.test(`${line} `)).length === count || undefined
   })
 
 /** Puts a small file system over a folder of a host. `filled`: without a byte left. The answer takes it away again. */

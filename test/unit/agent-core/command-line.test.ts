@@ -1,21 +1,21 @@
-/** The agent's own command line, which nobody but the bootstrap and a curious operator use. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { readCommandLine, usage } from '../../../agent/command-line.ts'
 
-const program = new URL('../../../agent/main.ts', import.meta.url).pathname
-const agent = (...args: readonly string[]): readonly [number | null, string, string] => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', timeout: 60_000 })
-  return [status, stdout, stderr]
-}
+test('an agent without arguments serves, and each way to ask for the version or for help is taken', () => {
+  const commandOf = (...args: readonly string[]): string => readCommandLine(args).command
+  assert.deepEqual(
+    [commandOf(), commandOf('version'), commandOf('--version'), commandOf('-h'), commandOf('csr', '--help')],
+    ['serve', 'version', 'version', 'help', 'help'],
+  )
+  assert.deepEqual(readCommandLine(['csr', '--name', 'a.b', '--dns', 'a', '--dns', 'b']).values.dns, ['a', 'b'])
+})
 
-test('what it does not know is one line that says so', () => {
-  assert.deepEqual(agent('--port', '1'), [2, '', "hive-agent: Unknown option '--port' (hive-agent --help tells what it takes)\n"])
-  assert.deepEqual(agent('start'), [2, '', 'hive-agent: there is serve, csr, install-certificate, version and help, not start\n'])
+test('what it does not know is named', () => {
+  assert.throws(() => readCommandLine(['--port', '1']), { code: 'invalid-input', message: "Unknown option '--port'", hint: /--help/ })
+  assert.throws(() => readCommandLine(['start']), { code: 'invalid-input', message: 'there is serve, csr, install-certificate, version, help, not start' })
 })
 
 test('help tells each command', () => {
-  const [code, out] = agent('--help')
-  assert.equal(code, 0)
-  for (const command of ['serve', 'csr --name', 'install-certificate', 'version']) assert.ok(out.includes(command), command)
+  for (const command of ['serve', 'csr --name', 'install-certificate', 'version']) assert.ok(usage.includes(command), command)
 })

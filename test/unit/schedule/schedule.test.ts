@@ -22,6 +22,15 @@ test('one that takes the whole machine waits for all others, and all others for 
   assert.deepEqual(names(startable([...jobs('lab/a'), whole, ...jobs('unit')], [], atRest)), ['unit', 'lab/a'])
 })
 
+test('beside one that takes the whole machine comes what gives way, one at a time', () => {
+  const whole: Job = { ...job('vm/whole'), alone: true }
+  const [one, other] = jobs('packages/a', 'packages/b').map((quiet): Job => ({ ...quiet, givesWay: true }))
+  assert.ok(one !== undefined && other !== undefined)
+  assert.deepEqual(names(startable([...jobs('unit', 'lab/a'), one, other], [whole], atRest)), ['packages/a'])
+  assert.deepEqual(startable([...jobs('unit'), other], [whole, one], atRest), [])
+  assert.deepEqual(names(startable([whole, one], [], atRest)), ['vm/whole'])
+})
+
 test('two sites stand beside one another on any machine, more only where it has nothing to do', () => {
   const busy: Machine = { processors: 2, idle: 0.02, freeMemory: 1024 ** 3, sinceSite: 0 }
   assert.deepEqual(names(startable(jobs('lab/b'), jobs('lab/a'), busy)), ['lab/b'])
