@@ -60,43 +60,6 @@ suite('certificates of a site that runs', { skip: labObstacle() ?? false }, () =
     return new Map((JSON.parse(out.slice(out.indexOf('[{'))) as Answer[]).map(({ name, code }) => [name, code]))
   }
 
-  test('an operator is let in, and after a revocation nowhere any more: a host that was off learns of it with the next deploy', async () => {
-    await site.succeed(['cert', 'issue', 'anna@desk', '--role', 'operator', '--days', '30', '--to', handed])
-    assert.deepEqual(new Set((await anna()).values()), new Set(['OK']))
-    await site.succeed(['lab', 'power', 'off', 'p-hive2'])
-    const revoked = await site.run(['cert', 'revoke', 'anna@desk', '--reason', 'left'])
-    assert.equal(revoked.code, 5, JSON.stringify(revoked.errors))
-    const { missing } = revoked.result as { readonly missing: readonly { readonly host: string }[] }
-    assert.deepEqual(
-      missing.map(({ host }) => host),
-      ['p-hive2.small'],
-    )
-    const now = await anna()
-    for (const host of hosts.filter((name) => name !== 'p-hive2.small')) assert.equal(now.get(host), 'PERMISSION_DENIED', host)
-    await site.succeed(['lab', 'power', 'on', 'p-hive2'])
-    await eventually('p-hive2 answers again', patience, async () => (await anna()).get('p-hive2.small') === 'OK')
-    assert.deepEqual(
-      (await list()).hosts.flatMap(({ missing: what }) => what),
-      ['does not refuse anna@desk (hive:operator) yet'],
-    )
-    await site.succeed(['deploy', '--only', 'setup-hosts'])
-    assert.deepEqual(
-      (await list()).hosts.flatMap(({ missing: what }) => what),
-      [],
-    )
-    await eventually('p-hive2 refuses her', patience, async () => (await anna()).get('p-hive2.small') === 'PERMISSION_DENIED')
-    await nothingLeft(site)
-  })
-
-  test('who did what is readable: the refusals, and the revocation itself', async () => {
-    const { result } = await site.succeed(['audit', 'p-hive0', '--by', 'anna'])
-    const refused = result as readonly { readonly ok: boolean; readonly message: string }[]
-    assert.ok(refused.length > 0)
-    assert.ok(refused.every(({ ok, message }) => !ok && /was revoked \(left\)/.test(message)))
-    const all = (await site.succeed(['audit', '--since', '1h'])).result as readonly { readonly rpc: string; readonly ok: boolean }[]
-    assert.ok(all.some(({ rpc, ok }) => ok && rpc === 'hive.v1.TrustService/Refuse'))
-  })
-
   test('the CA is exchanged by coordinators that are killed, and a service on all hosts is answered all the time', async () => {
     const before = await list()
     const flag = join(scratch, 'asking')
@@ -142,6 +105,43 @@ suite('certificates of a site that runs', { skip: labObstacle() ?? false }, () =
     // The registry serves with a certificate of the new CA, which dockers trust.
     const registry = (await site.succeed(['images', 'list'])).result
     assert.ok(registry !== undefined)
+  })
+
+  test('an operator is let in, and after a revocation nowhere any more: a host that was off learns of it with the next deploy', async () => {
+    await site.succeed(['cert', 'issue', 'anna@desk', '--role', 'operator', '--days', '30', '--to', handed])
+    assert.deepEqual(new Set((await anna()).values()), new Set(['OK']))
+    await site.succeed(['lab', 'power', 'off', 'p-hive2'])
+    const revoked = await site.run(['cert', 'revoke', 'anna@desk', '--reason', 'left'])
+    assert.equal(revoked.code, 5, JSON.stringify(revoked.errors))
+    const { missing } = revoked.result as { readonly missing: readonly { readonly host: string }[] }
+    assert.deepEqual(
+      missing.map(({ host }) => host),
+      ['p-hive2.small'],
+    )
+    const now = await anna()
+    for (const host of hosts.filter((name) => name !== 'p-hive2.small')) assert.equal(now.get(host), 'PERMISSION_DENIED', host)
+    await site.succeed(['lab', 'power', 'on', 'p-hive2'])
+    await eventually('p-hive2 answers again', patience, async () => (await anna()).get('p-hive2.small') === 'OK')
+    assert.deepEqual(
+      (await list()).hosts.flatMap(({ missing: what }) => what),
+      ['does not refuse anna@desk (hive:operator) yet'],
+    )
+    await site.succeed(['deploy', '--only', 'setup-hosts'])
+    assert.deepEqual(
+      (await list()).hosts.flatMap(({ missing: what }) => what),
+      [],
+    )
+    await eventually('p-hive2 refuses her', patience, async () => (await anna()).get('p-hive2.small') === 'PERMISSION_DENIED')
+    await nothingLeft(site)
+  })
+
+  test('who did what is readable: the refusals, and the revocation itself', async () => {
+    const { result } = await site.succeed(['audit', 'p-hive0', '--by', 'anna'])
+    const refused = result as readonly { readonly ok: boolean; readonly message: string }[]
+    assert.ok(refused.length > 0)
+    assert.ok(refused.every(({ ok, message }) => !ok && /was revoked \(left\)/.test(message)))
+    const all = (await site.succeed(['audit', '--since', '1h'])).result as readonly { readonly rpc: string; readonly ok: boolean }[]
+    assert.ok(all.some(({ rpc, ok }) => ok && rpc === 'hive.v1.TrustService/Refuse'))
   })
 
   test('a context goes from one admin box to another, and whoever has it deploys', async () => {

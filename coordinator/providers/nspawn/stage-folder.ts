@@ -30,9 +30,19 @@ const digest = (text: string, length: number): string => createHash('sha256').up
 
 export function stageFolder(site: StageIdentity): StageFolder {
   const id = `${plain(site.name).slice(0, 12) || 'site'}-${site.stage.slice(0, 1)}-${digest(`${site.root}\n${site.stage}`, 6)}`
-  const folder = join(stateRoot, id)
-  return { id, folder, lockFile: join(stateRoot, `${id}.lock`), switchNamespace: `hive-${id}`, mirrored: join(folder, 'mirrored') }
+  return stageFolderOf(id)
 }
+
+const namespacePrefix = 'hive-'
+
+/** By its id. */
+function stageFolderOf(id: string): StageFolder {
+  const folder = join(stateRoot, id)
+  return { id, folder, lockFile: join(stateRoot, `${id}.lock`), switchNamespace: `${namespacePrefix}${id}`, mirrored: join(folder, 'mirrored') }
+}
+
+/** By the network namespace of its switch. */
+export const stageFolderIn = (namespace: string): StageFolder => stageFolderOf(namespace.slice(namespacePrefix.length))
 
 export interface HostFolder {
   readonly shortName: string

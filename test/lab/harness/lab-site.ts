@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { HiveEvent } from '../../../coordinator/events.ts'
-import { findLeader } from '../../../coordinator/providers/nspawn/machine.ts'
-import { stateRoot } from '../../../coordinator/providers/nspawn/stage-folder.ts'
+import { leaderOf } from '../../../coordinator/providers/nspawn/machine.ts'
+import { hostFolder, stageFolderIn } from '../../../coordinator/providers/nspawn/stage-folder.ts'
 import { buildCli } from '../../../packaging/build-cli.mjs'
 import type { FakeDrbd } from '../../fake-drbd/lab/start.ts'
 
@@ -219,10 +219,9 @@ export class LabSite {
   /** A log-in by ssh costs this machine more than most of what is asked; hosts that are not its own machines have nothing else. */
   #atConsole(host: string, command: string, deadline: number): readonly string[] {
     const network = readFileSync(join(this.contextDir, 'netns'), 'utf8').trim()
-    const record = join(stateRoot, network.replace(/^hive-/, ''), 'hosts', host.split('.')[0] ?? host, 'process.json')
-    if (!existsSync(record)) return ['nsenter', `--net=/run/netns/${network}`, '--', 'ssh', '-F', join(this.contextDir, 'ssh_config'), host, command]
-    const { pid } = JSON.parse(readFileSync(record, 'utf8')) as { readonly pid: number }
-    const leader = findLeader(pid)
+    const machine = hostFolder(stageFolderIn(network), host.split('.')[0] ?? host)
+    if (!existsSync(machine.folder)) return ['nsenter', `--net=/run/netns/${network}`, '--', 'ssh', '-F', join(this.contextDir, 'ssh_config'), host, command]
+    const leader = leaderOf(machine)
     if (leader === undefined) throw new Error(`${host} is off: ${command}`)
     const login = ['env', '-i', 'HOME=/root', 'USER=root', 'LOGNAME=root', 'SHELL=/bin/bash', `PATH=${rootsPath}`]
     // What it started goes with it: it would hold the output open.
