@@ -41,8 +41,19 @@ export function findMachine(host: HostFolder): number | undefined {
     if (startTimeOf(pid) === startTime && isMachine(pid, host)) return pid
   }
   // Whoever started it may have been killed before it could write the record.
-  const found = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isMachine(name, host))
-  return found === undefined ? undefined : Number(found)
+  // What it forks while it starts has its command line, and may have a lower pid.
+  const found = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isMachine(name, host))
+  const first = found.find((name) => !found.includes(parentOf(name)))
+  return first === undefined ? undefined : Number(first)
+}
+
+/** "" where the process has ended. */
+const parentOf = (pid: string): string => {
+  try {
+    return /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? ''
+  } catch {
+    return ''
+  }
 }
 
 /** The host's process 1, a child of the nspawn process; undefined before it exists and after it ended. */
