@@ -43,16 +43,19 @@ export function findMachine(host: HostFolder): number | undefined {
   // Whoever started it may have been killed before it could write the record.
   // What it forks while it starts has its command line, and may have a lower pid.
   const found = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isMachine(name, host))
-  const first = found.find((name) => !found.includes(parentOf(name)))
+  const first = found.find((name) => {
+    const parent = parentOf(name)
+    return parent !== undefined && !found.includes(parent)
+  })
   return first === undefined ? undefined : Number(first)
 }
 
-/** "" where the process has ended. */
-const parentOf = (pid: string): string => {
+/** undefined where the process has ended. */
+const parentOf = (pid: string): string | undefined => {
   try {
-    return /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? ''
+    return /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   } catch {
-    return ''
+    return undefined
   }
 }
 
