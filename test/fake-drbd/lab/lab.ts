@@ -223,6 +223,8 @@ export class Lab {
 
   async #drbdsetup(host: Running, argv: readonly string[]): Promise<Outcome> {
     host.moduleLoaded = true
+    // A kernel knows of each mount and its end at once, without looking.
+    this.#watchMounts(host)
     if (argv[0] === 'connect') this.#seeForeignPorts(host)
     const outcome = await this.#machine.run(host.name, argv)
     // What the command changed is to be seen in the host's /dev when it returns.
