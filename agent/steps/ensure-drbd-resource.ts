@@ -63,7 +63,12 @@ export const ensureDrbdResource: Executor<EnsureDrbdResource> = {
   },
 
   async verify(spec, context) {
-    const looked = await look(spec, context)
+    let looked = await look(spec, context)
+    // A resync may begin only when peers have shaken hands, after what was applied was waited for.
+    if (looked.decision.kind === 'change' && looked.decision.actions.awaitSync) {
+      await waitForSync(spec.name, { signal: context.signal, progress: context.progress, patience })
+      looked = await look(spec, context)
+    }
     const apart = (looked.status?.connections ?? []).filter(({ state }) => state === 'StandAlone').map(({ name }) => name)
     if (apart.length > 0)
       return blocked(
