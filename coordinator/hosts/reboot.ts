@@ -101,10 +101,10 @@ async function checkAll({ operations, allowed, forced, wait, work }: RebootInput
   const underWay = left.filter((host) => isUnderWay(markIn(picture, known(picture, host.name))))
   const others = left.filter((one) => !underWay.includes(one))
   // Some answer by a package manager that takes its time: they are asked beside one another.
-  const obstacles = await Promise.all(others.map(({ name }) => assertRestartable(operations, name, forced, work !== undefined).catch(errorOf)))
+  const asked = await Promise.allSettled(others.map(({ name }) => assertRestartable(operations, name, forced, work !== undefined)))
   for (const [index, { name }] of others.entries()) {
-    const obstacle = obstacles[index]
-    if (obstacle !== undefined) throw obstacle
+    const answer = asked[index]
+    if (answer?.status === 'rejected') throw answer.reason
     // While one is on its way nobody can say yet what the others may do.
     if (wait || forced.has(name) || underWay.length > 0) continue
     const verdict = weighLoss(picture, { kind: 'host', host: name }, allowed)
@@ -112,10 +112,8 @@ async function checkAll({ operations, allowed, forced, wait, work }: RebootInput
   }
 }
 
-const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
-
 /** `worked`: it is worked on before it restarts, which may set right what would keep it from starting whole. */
-async function assertRestartable(operations: HostOperations, host: string, forced: ReadonlySet<string>, worked: boolean): Promise<undefined> {
+async function assertRestartable(operations: HostOperations, host: string, forced: ReadonlySet<string>, worked: boolean): Promise<void> {
   if ((await operations.bootOf(host)) === undefined)
     throw new HiveError('unreachable', `${host} does not answer: it can't be restarted in order`, { host, hint: 'hivecoord status' })
   if (!worked) await assertBoots(operations, host, forced)
